@@ -1,0 +1,35 @@
+//! The forward process by its exact transition kernel [3.2]: no step error at all.
+
+use super::{Integrator, Scratch, Step};
+use crate::batch::values_mut;
+use crate::{BatchMut, EvalError, Forward, NoiseSchedule, NormalSource, Transition};
+
+/// `x(t') = f(t',t) x(t) + sqrt(Xi(t'|t)) z`: exact in law for any step length.
+#[derive(Clone, Debug, Default)]
+pub struct ExactTransition {
+    normals: Scratch,
+}
+
+impl<S: NoiseSchedule> Integrator<Forward<S>> for ExactTransition {
+    fn step(
+        &mut self,
+        process: &Forward<S>,
+        step: Step,
+        mut x: BatchMut<'_>,
+        noise: &dyn NormalSource,
+    ) -> Result<(), EvalError> {
+        let Transition { mean_factor, variance } = process.0.transition(step.time, step.end());
+        let amplitude = variance.sqrt();
+        let x = values_mut(&mut x);
+        let z = self.normals.slice(x.len());
+        noise.fill(0, z);
+        for (x, z) in x.iter_mut().zip(z) {
+            *x = amplitude.mul_add(*z, mean_factor * *x);
+        }
+        Ok(())
+    }
+
+    fn additive_noise(&self) -> bool {
+        true
+    }
+}
