@@ -21,7 +21,7 @@
 //! Words become normals in pairs, by Box and Muller (1958): `sqrt(-2 ln u) (cos, sin)(2 pi v)`. Elements `j`
 //! and `j + 32` of an aligned group of 64 share a pair, so the loops run over contiguous lanes and vectorise.
 
-use crate::normal::{GROUP, fill_groups, mix};
+use crate::normal::{GROUP, fill_groups, fill_words, mix};
 use rand::RngCore;
 use rand_pcg::Pcg64;
 
@@ -62,6 +62,21 @@ impl Noise {
     /// (row times sites).
     pub fn block(&self, step: u64, first: u64) -> BlockNoise {
         BlockNoise { noise: *self, step, first }
+    }
+
+    /// The random words behind the normals of draw `draw` of step `step`, from element `first` on: what
+    /// batteries of randomness tests are fed with.
+    ///
+    /// Element `j` of an aligned group of 64 and element `j + 32` are made of the words of these two elements.
+    ///
+    /// ```
+    /// let mut words = [0; 2];
+    /// sde_core::Noise::new(7, 0).words(3, 0, 50, &mut words);
+    /// assert_ne!(words[0], words[1]);
+    /// ```
+    pub fn words(&self, step: u64, draw: u32, first: u64, out: &mut [u64]) {
+        let [base, inner] = self.step_key(step, draw);
+        fill_words(base, inner, first, out);
     }
 
     /// Base and inner key of one draw of one step.

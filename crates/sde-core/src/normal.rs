@@ -50,8 +50,11 @@ pub(crate) fn fill_groups(base: u64, inner: u64, first: u64, out: &mut [f64]) {
     }
 }
 
-/// The words behind the normals, for test vectors and batteries of randomness tests.
-#[cfg(test)]
-pub(crate) fn word(base: u64, inner: u64, index: u64) -> u64 {
-    mix(base.wrapping_add(index.wrapping_add(1).wrapping_mul(GAMMA)), inner)
+/// Fills `out` with the words from element `first` on: those that [`fill_groups`] turns into normals.
+pub(crate) fn fill_words(base: u64, inner: u64, first: u64, out: &mut [u64]) {
+    let mut state = base.wrapping_add(first.wrapping_add(1).wrapping_mul(GAMMA));
+    for word in out {
+        *word = mix(state, inner);
+        state = state.wrapping_add(GAMMA);
+    }
 }

@@ -4,11 +4,11 @@ use super::{Integrator, Scratch, Step};
 use crate::batch::values_mut;
 use crate::error::positive;
 use crate::{BatchMut, Drift, EvalError, NormalSource, ParameterError};
-use ndarray::{Axis, s};
+use ndarray::Axis;
 
-/// Rows that share their step sizes. Fixed, so results do not depend on how a batch is cut into blocks of
-/// whole multiples.
-const ROWS: usize = 256;
+/// Values that share their step sizes, rounded up to whole rows. Fixed, so that results do not depend on how a
+/// batch is cut into blocks of whole multiples.
+const SHARED: usize = 1024;
 
 /// Nodes `c_i` of the seven stages.
 const NODES: [f64; 7] = [0.0, 1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
@@ -104,10 +104,8 @@ impl<P: Drift + ?Sized> Integrator<P> for DormandPrince {
         _noise: &dyn NormalSource,
     ) -> Result<(), EvalError> {
         assert!(process.strength(step.time) == 0.0, "DormandPrince integrates processes without noise");
-        for start in (0..x.nrows()).step_by(ROWS) {
-            let end = (start + ROWS).min(x.nrows());
-            let mut rows = x.slice_mut(s![start..end, ..]);
-            debug_assert_eq!(rows.len_of(Axis(0)), end - start);
+        let shared_rows = SHARED.div_ceil(x.ncols());
+        for mut rows in x.axis_chunks_iter_mut(Axis(0), shared_rows) {
             let (mut done, mut fraction) = (0.0f64, 1.0f64);
             while done < 1.0 {
                 let part = fraction.min(1.0 - done);

@@ -1,0 +1,89 @@
+//! Moments, cumulants and their statistical errors: streaming, mergeable, exact in the algebra.
+//!
+//! # The subject in order
+//!
+//! **Moments.** A random variable `x` is known by its moments `mu_n = E[x^n]`, or better by its central
+//! moments `E[(x - mu_1)^n]`. [`Moments`] holds count, mean and central power sums of a sample up to a
+//! fixed order, in a form that can be merged: the summary of a union follows from the summaries of its
+//! parts. [`PairwiseMoments`] fixes the order of merging, so that long data give one answer, bit for bit,
+//! on any number of threads.
+//!
+//! **Cumulants.** Moments of sums are awkward: every power mixes with all lower ones. Cumulants `kappa_n` are
+//! the combinations that add over independent variables: mean, variance, third central moment, then
+//! `kappa_4 = E[y^4] - 3 E[y^2]^2` and so on: the connected n-point functions of physics. All above the
+//! second vanish for a Gaussian, so they measure interaction. [`cumulants_from_moments`] and
+//! [`moments_from_cumulants`] convert at any order and in any number type, [`central_from_raw`] and
+//! [`raw_from_central`] move the centre; [`Moments::cumulants`] does it for a sample.
+//!
+//! **Generating functions.** All of this is the algebra of `Z[J] = E[e^(Jx)]`, whose derivatives at zero
+//! are the moments, and `W = log Z`, whose derivatives are the cumulants: [`moment_generating`] and
+//! [`cumulant_generating`] of a sample, closed forms for the Gaussian and for the two-peak model
+//! ([`two_peak_cumulants`]), and [`forward_cumulant_generating`] for what a noising process makes of `W`.
+//!
+//! **Errors.** High cumulants of finite samples fluctuate strongly: for a near-Gaussian sample of size `n`
+//! the standard error of `kappa_k` is about `sqrt(k! kappa_2^k / n)`. An [`Estimate`] carries value and
+//! error, obtained in one of three ways:
+//!
+//! | data | use | cost |
+//! | --- | --- | --- |
+//! | bins, correlated data | [`jackknife()`], [`jackknife_cumulants`] | microseconds |
+//! | independent samples, any quantity | [`bootstrap()`], [`bootstrap_cumulants`], [`bootstrap_bins`] | resamples times data |
+//! | many independent samples, cumulants | [`standard_errors`] | one pass |
+//!
+//! # Example
+//!
+//! ```
+//! use cumulants::{PairwiseMoments, jackknife_cumulants, two_peak_cumulants};
+//! use rand::{Rng, SeedableRng};
+//!
+//! // Peaks of width 1/4 at +-1.
+//! let mut rng = rand_pcg::Pcg64::seed_from_u64(7);
+//! let data: Vec<f64> = (0..200_000)
+//!     .map(|_| {
+//!         let peak = if rng.random() { 1.0 } else { -1.0 };
+//!         peak + 0.25 * rng.sample::<f64, _>(rand_distr::StandardNormal)
+//!     })
+//!     .collect();
+//!
+//! let mut moments = PairwiseMoments::<8>::new();
+//! moments.extend_from_slice(&data);
+//! let estimates = jackknife_cumulants(&moments.bins())?;
+//! for (estimate, exact) in estimates.iter().zip(two_peak_cumulants(1.0, 1.0 / 16.0, 8)) {
+//!     assert!(estimate.pull(exact).abs() < 4.0);
+//! }
+//! # Ok::<(), cumulants::ErrorEstimateError>(())
+//! ```
+//!
+//! # Conventions
+//!
+//! Arrays and slices of moments or cumulants start at order 1. Numbers in brackets are equations of
+//! G. Aarts, D. E. Habibi, L. Wang and K. Zhou, arXiv:2410.21212. Sample cumulants are those of the
+//! empirical measure (plug-in, bias `O(1/n)`).
+
+mod bootstrap;
+mod conversions;
+mod delta;
+mod error;
+mod estimate;
+mod generating;
+mod jackknife;
+mod kernel;
+mod moments;
+mod pairwise;
+mod two_peak;
+
+pub use bootstrap::{bootstrap, bootstrap_bins, bootstrap_cumulants};
+pub use conversions::{central_from_raw, cumulants_from_moments, moments_from_cumulants, raw_from_central};
+pub use delta::standard_errors;
+pub use error::ErrorEstimateError;
+pub use estimate::Estimate;
+pub use generating::{
+    cumulant_generating, forward_cumulant_generating, forward_cumulants, gaussian_cumulant_generating,
+    moment_generating,
+};
+pub use jackknife::{jackknife, jackknife_cumulants};
+pub use moments::Moments;
+pub use num_traits;
+pub use pairwise::{BINS, LEAF, PairwiseMoments};
+pub use rand;
+pub use two_peak::{two_peak_cumulant_generating, two_peak_cumulants};

@@ -1,0 +1,123 @@
+//! The canonical accumulation: independent of the cutting, equal to the binary tree it is defined by.
+
+use cumulants::{BINS, LEAF, Moments, PairwiseMoments};
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg64;
+
+fn data(n: usize) -> Vec<f64> {
+    let mut rng = Pcg64::seed_from_u64(n as u64);
+    (0..n).map(|_| rng.random::<f64>().powi(3)).collect()
+}
+
+/// Cheap distinct leaves.
+fn leaves(n: usize) -> Vec<Moments<4>> {
+    data(4 * n).chunks(4).map(Moments::of).collect()
+}
+
+fn pushed(leaves: &[Moments<4>]) -> PairwiseMoments<4> {
+    let mut all = PairwiseMoments::new();
+    for leaf in leaves {
+        all.push(*leaf);
+    }
+    all
+}
+
+/// The definition: a left subtree of the largest power of two below the number of leaves.
+fn tree(leaves: &[Moments<4>]) -> Moments<4> {
+    match leaves {
+        [] => Moments::EMPTY,
+        [leaf] => *leaf,
+        _ => {
+            let left = leaves.len().next_power_of_two() / 2;
+            tree(&leaves[..left]).merge(&tree(&leaves[left..]))
+        }
+    }
+}
+
+#[test]
+fn total_is_the_binary_tree_over_leaf_indices() {
+    let leaves = leaves(300);
+    for n in 0..=leaves.len() {
+        assert_eq!(pushed(&leaves[..n]).total(), tree(&leaves[..n]), "{n} leaves");
+    }
+}
+
+#[test]
+fn bins_are_the_subtrees_of_one_level() {
+    let leaves = leaves(3000);
+    for n in [1, 2, 255, 256, 257, 258, 511, 512, 513, 514, 1024, 1025, 1027, 2999, 3000] {
+        let all = pushed(&leaves[..n]);
+        // One leaf per bin up to BINS leaves, then doubled each time BINS complete bins are exceeded.
+        let mut width = 1;
+        while n / width > BINS {
+            width *= 2;
+        }
+        let expected: Vec<_> = leaves[..n].chunks(width).map(tree).collect();
+        assert_eq!(all.bins(), expected, "{n} leaves");
+        let counted: u64 = all.bins().iter().map(Moments::count).sum();
+        assert_eq!(counted, all.total().count());
+        assert!(n < BINS || n / width >= BINS / 2);
+    }
+}
+
+#[test]
+fn empty_leaves_are_ignored() {
+    let mut all = PairwiseMoments::<4>::new();
+    assert!(all.bins().is_empty());
+    all.push(Moments::EMPTY);
+    all.extend_from_slice(&[]);
+    assert_eq!(all, PairwiseMoments::new());
+    assert_eq!((all.leaves(), all.total()), (0, Moments::EMPTY));
+}
+
+#[test]
+fn rounding_stays_small_for_long_data() {
+    // 1 and 2 in turn: mean 3/2, central moments 2^-k for even k, with an offset of a million.
+    let long: Vec<f64> = (0..1_000_001_u32).map(|i| 1e6 + f64::from(i % 2)).collect();
+    let mut all = PairwiseMoments::<8>::new();
+    all.extend_from_slice(&long[..1_000_000]);
+    let total = all.total();
+    assert!((total.mean() - 1_000_000.5).abs() < 1e-9);
+    for k in [2, 4, 6, 8] {
+        assert!((total.central_moment(k) * 2_f64.powi(k as i32) - 1.0).abs() < 1e-12, "order {k}");
+    }
+}
+
+proptest! {
+    /// Leaves computed by any number of workers, in any pieces and order, pushed by index.
+    #[test]
+    fn any_split_gives_the_same_bits(
+        n in 1_usize..40_000,
+        cuts in prop::collection::vec(0_usize..40, 0..6),
+    ) {
+        let data = data(n);
+        let mut whole = PairwiseMoments::<8>::new();
+        whole.extend_from_slice(&data);
+
+        // Pieces of whole leaves, each cut by its own call.
+        let mut cuts: Vec<usize> = cuts.iter().map(|c| (c * LEAF).min(n)).collect();
+        cuts.sort_unstable();
+        let mut pieces = PairwiseMoments::new();
+        let mut start = 0;
+        for end in cuts.iter().copied().chain([n]) {
+            pieces.extend_from_slice(&data[start..end]);
+            start = end;
+        }
+        prop_assert_eq!(&whole, &pieces);
+
+        // Leaves computed last to first.
+        let count = n.div_ceil(LEAF);
+        let mut computed: Vec<_> = (0..count)
+            .rev()
+            .map(|i| (i, Moments::of(&data[i * LEAF..n.min((i + 1) * LEAF)])))
+            .collect();
+        computed.sort_by_key(|(i, _)| *i);
+        let mut collected = PairwiseMoments::new();
+        for (_, leaf) in computed {
+            collected.push(leaf);
+        }
+        prop_assert_eq!(whole.total(), collected.total());
+        prop_assert_eq!(whole.bins(), collected.bins());
+    }
+}

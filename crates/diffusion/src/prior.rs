@@ -1,0 +1,51 @@
+//! Where the backward process starts.
+
+use crate::draw;
+use sde_core::ndarray::Array2;
+use sde_core::{Noise, NoiseSchedule, NormalSource};
+use serde::{Deserialize, Serialize};
+
+/// The normal density from which the backward process starts.
+///
+/// The forward process does not end in a normal density (without a drift its cumulants are conserved [3.15]),
+/// so every choice is an approximation; what differs is the second cumulant.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prior {
+    /// `N(0, Xi(t))`, the paper's. For schemes without a drift it lacks the data's own variance, which at the
+    /// end shows as a bias `-kappa_2 (kappa_2 / s^2)^2` of a Gaussian target [B.18].
+    Noise,
+    /// `N(0, kappa_2 f^2 + Xi)`, the forward process's own second cumulant [3.23].
+    Matched {
+        /// Second cumulant of the data.
+        kappa_2: f64,
+    },
+}
+
+impl Prior {
+    /// Its variance at time `t`.
+    pub fn variance<S: NoiseSchedule + ?Sized>(&self, schedule: &S, t: f64) -> f64 {
+        match *self {
+            Self::Noise => schedule.transition(0.0, t).variance,
+            Self::Matched { kappa_2 } => sde_core::gaussian::forward_variance(schedule, kappa_2, t),
+        }
+    }
+
+    /// Draws `rows` configurations of `sites` independent sites at time `t`: addressed noise, step 0.
+    ///
+    /// Take another stream of the seed than for the evolution.
+    pub fn draw<S: NoiseSchedule + ?Sized>(
+        &self,
+        schedule: &S,
+        t: f64,
+        rows: usize,
+        sites: usize,
+        noise: &Noise,
+    ) -> Array2<f64> {
+        let width = self.variance(schedule, t).sqrt();
+        draw(rows, sites, noise, |source, x| {
+            source.fill(0, x);
+            x.iter_mut().for_each(|x| *x *= width);
+        })
+    }
+}
