@@ -87,3 +87,8 @@ pub use num_traits;
 pub use pairwise::{BINS, LEAF, PairwiseMoments};
 pub use rand;
 pub use two_peak::{two_peak_cumulant_generating, two_peak_cumulants};
+
+/// Runs the example of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

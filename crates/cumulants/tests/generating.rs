@@ -25,8 +25,8 @@ fn smeared_exponential(j: f64, a: f64, s: f64) -> f64 {
 }
 
 /// Raw moments of `f x + sqrt(Xi) z`: binomials and `E[z^(2i)] = (2i-1)!!`.
-fn smeared_moments(data: &[f64], f: f64, variance: f64, order: usize) -> Vec<f64> {
-    let raw = |k: usize| data.iter().map(|x| (f * x).powi(k as i32)).sum::<f64>() / data.len() as f64;
+fn smeared_moments(data: &[f64], f: f64, variance: f64, order: i32) -> Vec<f64> {
+    let raw = |k| data.iter().map(|x| (f * x).powi(k)).sum::<f64>() / data.len() as f64;
     (1..=order)
         .map(|n| {
             let mut sum = 0.0;
@@ -34,7 +34,7 @@ fn smeared_moments(data: &[f64], f: f64, variance: f64, order: usize) -> Vec<f64
             let mut noise = 1.0;
             for i in 0..=n / 2 {
                 sum += binomial * raw(n - 2 * i) * noise;
-                let (n, i) = (n as f64, i as f64);
+                let (n, i) = (f64::from(n), f64::from(i));
                 binomial *= (n - 2.0 * i) * (n - 2.0 * i - 1.0) / ((2.0 * i + 1.0) * (2.0 * i + 2.0));
                 noise *= (2.0 * i + 1.0) * variance;
             }

@@ -55,6 +55,7 @@ mod schedule;
 mod score;
 mod target;
 mod two_peak;
+mod update;
 
 pub mod gaussian;
 

@@ -21,7 +21,7 @@
 //! Words become normals in pairs, by Box and Muller (1958): `sqrt(-2 ln u) (cos, sin)(2 pi v)`. Elements `j`
 //! and `j + 32` of an aligned group of 64 share a pair, so the loops run over contiguous lanes and vectorise.
 
-use crate::normal::{GROUP, fill_groups, fill_words, mix};
+use crate::normal::{GAMMA, GROUP, fill_groups, fill_words, mix};
 use rand::RngCore;
 use rand_pcg::Pcg64;
 
@@ -81,10 +81,9 @@ impl Noise {
 
     /// Base and inner key of one draw of one step.
     fn step_key(&self, step: u64, draw: u32) -> [u64; 2] {
-        // Draws in the high byte: steps stay below 2^56.
-        let address = step ^ (u64::from(draw) << 56);
         let [outer, inner] = self.key;
-        let base = mix(outer.wrapping_add(mix(address, inner)), 0);
+        let state = outer.wrapping_add(mix(step, inner)).wrapping_add(u64::from(draw).wrapping_mul(GAMMA));
+        let base = mix(state, 0);
         [base, mix(base ^ inner, outer)]
     }
 }

@@ -8,7 +8,7 @@ pub(crate) const GROUP: usize = 64;
 const PAIRS: usize = GROUP / 2;
 
 /// The golden-ratio increment of SplitMix64.
-const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+pub(crate) const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// SplitMix64's output function with a key between its multiplications; `inner = 0` is the published one.
 #[inline(always)]

@@ -14,6 +14,7 @@
 //! is exact and the start is right.
 
 use crate::batch::{values, values_mut};
+use crate::update;
 use crate::{Batch, BatchMut, Coefficients, Drift, EvalError, NoiseSchedule, ScoreModel, Target};
 
 /// The noising process of a schedule.
@@ -81,9 +82,7 @@ fn score_drift(
     score.score(x, t, out.view_mut())?;
     let Coefficients { rate, strength } = schedule.coefficients(t);
     let (linear, nonlinear) = (-0.5 * rate, -weight * strength * strength);
-    for (k, &x) in values_mut(&mut out).iter_mut().zip(values(&x)) {
-        *k = linear.mul_add(x, nonlinear * *k);
-    }
+    update::add(values_mut(&mut out), nonlinear, linear, values(&x));
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 //! (Karras et al. 2022, Alg. 2, with the noise amount of the ancestral sampler).
 
 use super::{Integrator, Scratch, Step};
-use crate::batch::{values, values_mut};
+use crate::batch::values_mut;
+use crate::update;
 use crate::{BatchMut, EvalError, NoiseSchedule, NormalSource, Reverse, ScoreModel};
 
 /// Heun's rule on the probability flow with churn.
@@ -49,31 +50,23 @@ impl<S: NoiseSchedule, M: ScoreModel> Integrator<Reverse<S, M>> for ChurnHeun {
         let length = x.len();
         let amplitude = end.mean_factor * (goal - low).sqrt();
         if b == 0.0 {
-            let s = self.first.slice(length);
-            for (x, s) in values_mut(&mut x).iter_mut().zip(s) {
-                *x = end.mean_factor * half.mul_add(*s, unscale * *x);
-            }
+            let (scale, gain) = (end.mean_factor * unscale, end.mean_factor * half);
+            update::add(values_mut(&mut x), scale, gain, self.first.slice(length));
             return Ok(());
         }
         let low_time = schedule.time_at(low);
         let low_factor = schedule.transition(0.0, low_time).mean_factor;
         let mut y = self.middle.like(&x);
-        {
-            let (x, s) = (values_mut(&mut x), self.first.slice(length));
-            for ((x, y), s) in x.iter_mut().zip(values_mut(&mut y)).zip(s) {
-                let unit = unscale * *x;
-                *y = low_factor * (2.0 * half).mul_add(*s, unit);
-                *x = half.mul_add(*s, unit);
-            }
-        }
+        y.assign(&x);
+        let s = self.first.slice(length);
+        update::add(values_mut(&mut y), low_factor * unscale, low_factor * (2.0 * half), s);
+        update::add(values_mut(&mut x), unscale, half, s);
         score.score(y.view(), low_time, self.second.like(&x))?;
-        let half = 0.5 * (a - b) * b * low_factor;
-        let s = self.second.like(&x);
+        let gain = end.mean_factor * (0.5 * (a - b) * b * low_factor);
+        let s = self.second.slice(length);
         let z = self.normals.slice(length);
         noise.fill(0, z);
-        for ((x, s), z) in values_mut(&mut x).iter_mut().zip(values(&s.view())).zip(z) {
-            *x = amplitude.mul_add(*z, end.mean_factor * half.mul_add(*s, *x));
-        }
+        update::add_two(values_mut(&mut x), end.mean_factor, gain, s, amplitude, z);
         Ok(())
     }
 

@@ -75,9 +75,7 @@ impl DormandPrince {
             let mut y = self.trial.like(x);
             values_mut(&mut y).copy_from_slice(values_mut(x));
             for (a, k) in row.iter().zip(before) {
-                for (y, k) in values_mut(&mut y).iter_mut().zip(k.slice(length)) {
-                    *y = (a * h).mul_add(*k, *y);
-                }
+                update::add(values_mut(&mut y), 1.0, a * h, k.slice(length));
             }
             process.drift(y.view(), NODES[stage].mul_add(h, t).max(0.0), rest[0].like(x))?;
         }

@@ -2,6 +2,7 @@
 
 use super::{Integrator, Scratch, Step};
 use crate::batch::values_mut;
+use crate::update;
 use crate::{BatchMut, Drift, EvalError, NormalSource};
 
 /// The Euler-Maruyama scheme, with drift and noise strength taken at the start of the step.
@@ -50,15 +51,11 @@ impl<P: Drift + ?Sized> Integrator<P> for EulerMaruyama {
         let x = values_mut(&mut x);
         let drift = self.drift.slice(x.len());
         if amplitude == 0.0 {
-            for (x, k) in x.iter_mut().zip(drift) {
-                *x = k.mul_add(increment, *x);
-            }
+            update::add(x, 1.0, increment, drift);
         } else {
             let z = self.normals.slice(x.len());
             noise.fill(0, z);
-            for ((x, k), z) in x.iter_mut().zip(drift).zip(z) {
-                *x = k.mul_add(increment, amplitude.mul_add(*z, *x));
-            }
+            update::add_two(x, 1.0, increment, drift, amplitude, z);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::{Integrator, Scratch, Step};
 use crate::batch::values_mut;
+use crate::update;
 use crate::{BatchMut, EvalError, Forward, NoiseSchedule, NormalSource, Transition};
 
 /// `x(t') = f(t',t) x(t) + sqrt(Xi(t'|t)) z`: exact in law for any step length.
@@ -23,9 +24,7 @@ impl<S: NoiseSchedule> Integrator<Forward<S>> for ExactTransition {
         let x = values_mut(&mut x);
         let z = self.normals.slice(x.len());
         noise.fill(0, z);
-        for (x, z) in x.iter_mut().zip(z) {
-            *x = amplitude.mul_add(*z, mean_factor * *x);
-        }
+        update::add(x, mean_factor, amplitude, z);
         Ok(())
     }
 

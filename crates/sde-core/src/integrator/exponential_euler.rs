@@ -2,6 +2,7 @@
 
 use super::{Integrator, Scratch, Step};
 use crate::batch::values_mut;
+use crate::update;
 use crate::{BatchMut, EvalError, NoiseSchedule, NormalSource, Reverse, ScoreModel};
 
 /// Exponential Euler for the reverse process: ancestral sampling.
@@ -40,9 +41,7 @@ impl<S: NoiseSchedule, M: ScoreModel> Integrator<Reverse<S, M>> for ExponentialE
         let score = self.score.slice(x.len());
         let z = self.normals.slice(x.len());
         noise.fill(0, z);
-        for ((x, s), z) in x.iter_mut().zip(score).zip(z) {
-            *x = carry.mul_add(*x, gain.mul_add(*s, amplitude * *z));
-        }
+        update::add_two(x, carry, gain, score, amplitude, z);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Integrator, Scratch, Step};
 use crate::batch::values_mut;
+use crate::update;
 use crate::{BatchMut, Drift, EvalError, NormalSource};
 
 /// Heun's rule, `x' = x + [ K(x, t) + K(x + K dt, t') ] dt / 2`, for the probability flow and other ordinary
@@ -28,18 +29,12 @@ impl<P: Drift + ?Sized> Integrator<P> for Heun {
         assert!(process.strength(time) == 0.0, "Heun integrates processes without noise");
         process.drift(x.view(), time, self.first.like(&x))?;
         let mut y = self.middle.like(&x);
-        {
-            let (x, y) = (values_mut(&mut x), values_mut(&mut y));
-            for ((y, x), k) in y.iter_mut().zip(&*x).zip(self.first.slice(x.len())) {
-                *y = k.mul_add(increment, *x);
-            }
-        }
+        y.assign(&x);
+        update::add(values_mut(&mut y), 1.0, increment, self.first.slice(x.len()));
         process.drift(y.view(), step.end(), self.second.like(&x))?;
         let x = values_mut(&mut x);
         let (first, second) = (self.first.slice(x.len()), self.second.slice(x.len()));
-        for (x, (k, l)) in x.iter_mut().zip(first.iter().zip(second)) {
-            *x = (0.5 * (k + *l)).mul_add(increment, *x);
-        }
+        update::add_two(x, 1.0, 0.5 * increment, first, 0.5 * increment, second);
         Ok(())
     }
 

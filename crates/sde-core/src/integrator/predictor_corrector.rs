@@ -4,6 +4,7 @@
 use super::{Integrator, Scratch, Step};
 use crate::batch::values_mut;
 use crate::error::positive;
+use crate::update;
 use crate::{BatchMut, EvalError, NoiseSchedule, NormalSource, ParameterError, Reverse, ScoreModel};
 
 /// A reverse-process integrator followed by Langevin corrections
@@ -64,9 +65,7 @@ where
             let score = self.score.slice(x.len());
             let z = self.normals.slice(x.len());
             noise.fill(FIRST_CORRECTOR_DRAW + correction, z);
-            for ((x, s), z) in x.iter_mut().zip(score).zip(z) {
-                *x = width.mul_add(*s, amplitude.mul_add(*z, *x));
-            }
+            update::add_two(x, 1.0, width, score, amplitude, z);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::{Integrator, Scratch, Step};
 use crate::batch::values_mut;
+use crate::update;
 use crate::{BatchMut, Drift, EvalError, NormalSource};
 
 /// Stochastic Heun: with `e = sqrt(int g^2) z` drawn once,
@@ -37,19 +38,14 @@ impl<P: Drift + ?Sized> Integrator<P> for StochasticHeun {
         process.drift(x.view(), time, self.first.like(&x))?;
         let z = self.normals.slice(x.len());
         noise.fill(0, z);
+        update::add(values_mut(&mut x), 1.0, amplitude, z);
         let mut y = self.middle.like(&x);
-        {
-            let (x, y) = (values_mut(&mut x), values_mut(&mut y));
-            for ((y, (x, k)), z) in y.iter_mut().zip(x.iter().zip(self.first.slice(x.len()))).zip(&*z) {
-                *y = k.mul_add(increment, amplitude.mul_add(*z, *x));
-            }
-        }
+        y.assign(&x);
+        update::add(values_mut(&mut y), 1.0, increment, self.first.slice(x.len()));
         process.drift(y.view(), step.end(), self.second.like(&x))?;
         let x = values_mut(&mut x);
         let (first, second) = (self.first.slice(x.len()), self.second.slice(x.len()));
-        for ((x, z), (k, l)) in x.iter_mut().zip(z).zip(first.iter().zip(second)) {
-            *x = (0.5 * (k + *l)).mul_add(increment, amplitude.mul_add(*z, *x));
-        }
+        update::add_two(x, 1.0, 0.5 * increment, first, 0.5 * increment, second);
         Ok(())
     }
 }

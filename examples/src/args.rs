@@ -1,0 +1,131 @@
+//! The options that every example understands.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::{Args as _, Command, FromArgMatches as _};
+
+/// Options of an example; none is required.
+///
+/// Counts of zero, negative counts and words are refused with a message that names the option and the value.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Args {
+    /// Seed of all random numbers; the same seed gives the same numbers for any number of threads
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    pub seed: u64,
+
+    /// Threads to use [default: all cores]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
+    pub threads: Option<usize>,
+
+    /// Folder for figures, curves and results.json [default: the example's name in out]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Sample with the weights of this PyTorch state dict instead of training
+    #[arg(long, value_name = "FILE.pt")]
+    pub load: Option<PathBuf>,
+
+    /// Time steps of the backward process
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
+    pub steps: Option<usize>,
+
+    /// Trajectories of each process
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
+    pub trajectories: Option<usize>,
+
+    /// Run at the paper's scale (10^5, 10^6 and 10^7 trajectories)
+    #[arg(long)]
+    pub full: bool,
+
+    /// Use the paper's net, optimiser, prior and time grid
+    #[arg(long)]
+    pub paper: bool,
+}
+
+impl Args {
+    /// Reads `words` (the first is the program's name) for the example called `example`.
+    ///
+    /// # Errors
+    /// Whatever clap refuses, and the requests for help, which clap reports in the same way.
+    pub(crate) fn parse_from<W: Into<OsString> + Clone>(
+        example: &'static str,
+        about: &'static str,
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::augment_args(Command::new(example)).about(about).long_about(about);
+        let mut args = Self::from_arg_matches(&command.try_get_matches_from_mut(words)?)
+            .map_err(|error| error.format(&mut command))?;
+        args.out.get_or_insert_with(|| Path::new("out").join(example));
+        Ok(args)
+    }
+
+    /// Folder for all files of this run.
+    pub fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new("out"))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("must be a whole number of at least 1")]
+struct NotACount;
+
+fn positive(word: &str) -> Result<usize, NotACount> {
+    NonZeroUsize::from_str(word).map(NonZeroUsize::get).map_err(|_| NotACount)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::parse_from(
+            "two_peak_ve",
+            "about",
+            std::iter::once("two_peak_ve").chain(line.split_whitespace()),
+        )
+    }
+
+    #[test]
+    fn no_option_is_required() {
+        let args = parse("").unwrap();
+        assert_eq!(args.seed, 1);
+        assert_eq!(args.out(), Path::new("out/two_peak_ve"));
+        assert_eq!((args.threads, args.steps, args.trajectories), (None, None, None));
+        assert!(!args.full && !args.paper && args.load.is_none());
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let args = parse(
+            "--seed 7 --threads 2 --out here --load net.pt --steps 50 --trajectories 1000 --full --paper",
+        )
+        .unwrap();
+        assert_eq!((args.seed, args.threads), (7, Some(2)));
+        assert_eq!((args.steps, args.trajectories), (Some(50), Some(1000)));
+        assert_eq!((args.out(), args.load.as_deref()), (Path::new("here"), Some(Path::new("net.pt"))));
+        assert!(args.full && args.paper);
+    }
+
+    #[test]
+    fn bad_counts_are_refused_by_name_and_value() {
+        for option in ["--threads", "--steps", "--trajectories"] {
+            for value in ["0", "-3", "many", "1.5"] {
+                let message = parse(&format!("{option} {value}")).unwrap_err().to_string();
+                assert!(message.contains(option) && message.contains(&format!("'{value}'")), "{message}");
+                assert!(message.contains("at least 1"), "{message}");
+            }
+        }
+        assert!(parse("--seed -1").unwrap_err().to_string().contains("--seed"));
+    }
+
+    #[test]
+    fn help_is_no_failure() {
+        let help = parse("--help").unwrap_err();
+        assert!(!help.use_stderr());
+        let text = help.to_string();
+        assert!(text.starts_with("about\n") && text.contains("--trajectories"), "{text}");
+    }
+}

@@ -1,0 +1,56 @@
+//! What the example programs share: command line, results, curves, figures, progress bars, failures.
+//!
+//! An example is a `main` that hands its work to [`run`], which reads the options into [`Args`], starts the
+//! thread pool, and turns any error into a message and exit code 1:
+//!
+//! ```no_run
+//! use examples::{Args, Failure, Figure, Panel, Results, Row, check_writable, run};
+//!
+//! fn main() -> std::process::ExitCode {
+//!     run("two_peak_ve", "The two-peak model in the variance-expanding scheme", work)
+//! }
+//!
+//! fn work(args: &Args) -> Result<(), Failure> {
+//!     check_writable(args.out())?; // before the work, not after it
+//!     let mut results = Results::new("two_peak_ve", args.seed).setting("steps", 1000);
+//!     let row = Row::new("kappa_4", "backward, learned score", -1.9987, 0.0031);
+//!     results.push(row.exact(-2.0).paper(-1.98));
+//!     let panel = Panel::new("Backward", "τ", "κ₄").line("learned", &[0.0, 1.0], &[0.0, -2.0]);
+//!     Figure::grid(1, 1, vec![panel]).save(&args.out().join("figure4.svg"))?;
+//!     results.write(args.out())?;
+//!     results.print_table();
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Every file is written to a temporary sibling, synced and renamed, so a run that fails, or fills the disk,
+//! leaves the files of an earlier run as they were.
+#![expect(
+    clippy::print_stderr,
+    reason = "this is the layer of the programs: it reports failures to the user"
+)]
+
+mod args;
+mod atomic;
+mod bracket;
+mod curves;
+mod failure;
+mod figure;
+mod progress;
+mod results;
+mod row;
+mod table;
+
+pub use args::Args;
+pub use atomic::{FileError, check_writable};
+pub use bracket::bracket;
+pub use curves::{CurveError, write_csv};
+pub use failure::{Failure, run};
+pub use figure::{Colour, Corner, Figure, Panel};
+pub use progress::Progress;
+pub use results::{Results, ResultsError};
+pub use row::Row;
+
+/// Tensor code spends half its time in page faults of large blocks under the C library's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,0 +1,127 @@
+//! The settings of a two-peak run, read off the command line.
+
+use std::sync::Arc;
+
+use sde_core::{NoiseSchedule, ParameterError, TimeGrid, VarianceExpanding, VariancePreserving};
+
+use super::PEAK_WIDTH;
+use crate::{Args, Failure, Results};
+
+/// Noise level `V = Xi / f^2` above which a score is a straight line to all digits that matter, and below which
+/// the default grid spends its steps.
+const COARSE_ABOVE: f64 = 100.0;
+
+/// Steps of the default grid above that level.
+const COARSE_STEPS: usize = 20;
+
+/// The paper's `g = sigma^t`.
+const SIGMA: f64 = 10.0;
+
+/// A schedule, its name, and what was published with it.
+#[derive(Clone)]
+pub struct Scheme {
+    /// Name of the example.
+    pub example: &'static str,
+    /// The schedule.
+    pub schedule: Arc<dyn NoiseSchedule + Send + Sync>,
+    /// `kappa_2, 4, 6, 8` of Table 1.
+    pub paper: [f64; 4],
+}
+
+impl std::fmt::Debug for Scheme {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scheme").field("example", &self.example).field("paper", &self.paper).finish_non_exhaustive()
+    }
+}
+
+impl Scheme {
+    /// Variance expanding (Sec. 4.1).
+    ///
+    /// # Errors
+    /// None in fact: the parameter is in its domain.
+    pub fn variance_expanding() -> Result<Self, ParameterError> {
+        let schedule = Arc::new(VarianceExpanding::new(SIGMA)?);
+        Ok(Self { example: "two_peak_ve", schedule, paper: [1.0700, -2.0034, 16.052, -273.15] })
+    }
+
+    /// Variance preserving, the paper's DDPM (Sec. 4.2).
+    ///
+    /// # Errors
+    /// None in fact: the parameter is in its domain.
+    pub fn variance_preserving() -> Result<Self, ParameterError> {
+        let schedule = Arc::new(VariancePreserving::new(SIGMA)?);
+        Ok(Self { example: "two_peak_vp", schedule, paper: [1.0612, -1.9757, 15.715, -265.54] })
+    }
+}
+
+/// Everything a run was asked for.
+#[derive(Debug)]
+pub struct Setup {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// Seed of all random numbers.
+    pub seed: u64,
+    /// Whether net, optimiser, prior and grid are the paper's.
+    pub paper: bool,
+    /// Size of the data set.
+    pub data_points: usize,
+    /// Trajectories of the backward process.
+    pub trajectories: usize,
+    /// Trajectories of each forward run.
+    pub forward_trajectories: Vec<usize>,
+    /// The backward grid.
+    pub grid: TimeGrid,
+}
+
+impl Setup {
+    /// Reads the options; the defaults finish in two minutes on two cores.
+    ///
+    /// # Errors
+    /// [`GridError`](sde_core::GridError) if no grid can be made of the steps asked for.
+    pub fn new(scheme: Scheme, args: &Args) -> Result<Self, Failure> {
+        let trajectories = args.trajectories.unwrap_or(1_000_000);
+        let forward_trajectories = match args.trajectories {
+            Some(n) => vec![n],
+            None if args.full => vec![100_000, 1_000_000, 10_000_000],
+            None => vec![100_000, 1_000_000],
+        };
+        let grid = if args.paper {
+            TimeGrid::published(1.0, 1e-5, args.steps.unwrap_or(1000))?
+        } else {
+            default_grid(&*scheme.schedule, args.steps.unwrap_or(100))?
+        };
+        Ok(Self {
+            scheme,
+            seed: args.seed,
+            paper: args.paper,
+            data_points: 1_000_000,
+            trajectories,
+            forward_trajectories,
+            grid,
+        })
+    }
+
+    /// An empty table of results that notes these settings.
+    pub fn results(&self) -> Results {
+        Results::new(self.scheme.example, self.seed)
+            .setting("sigma", SIGMA)
+            .setting("data_points", self.data_points)
+            .setting("trajectories", self.trajectories)
+            .setting("steps", self.grid.len())
+            .setting("paper", self.paper)
+    }
+}
+
+/// `steps` steps even in `asinh(sqrt(V) / width)` from [`COARSE_ABOVE`] to zero, and a few from the horizon down
+/// to there where the schedule goes higher.
+fn default_grid(schedule: &(dyn NoiseSchedule + Send + Sync), steps: usize) -> Result<TimeGrid, Failure> {
+    let top = schedule.horizon();
+    let start = schedule.time_at(COARSE_ABOVE);
+    let fine = TimeGrid::asinh(schedule, start, 0.0, PEAK_WIDTH, steps)?;
+    if start >= top {
+        return Ok(fine);
+    }
+    let coarse = TimeGrid::log_snr(schedule, top, start, COARSE_STEPS)?;
+    let times: Vec<f64> = coarse.steps().chain(fine.steps()).map(|step| step.time).chain([0.0]).collect();
+    Ok(TimeGrid::explicit(&times)?)
+}
