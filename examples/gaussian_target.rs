@@ -58,8 +58,7 @@ fn follow(
 ) -> Result<[Panel; 2], Failure> {
     let grid = TimeGrid::uniform(schedule.horizon(), 0.0, steps)?;
     let times: Vec<f64> = (0..=400).map(|i| f64::from(i) / 400.0).collect();
-    let forward: Vec<f64> =
-        times.iter().map(|&t| gaussian::forward_variance(schedule, KAPPA_2, t)).collect();
+    let forward: Vec<f64> = times.iter().map(|&t| gaussian::forward_variance(schedule, KAPPA_2, t)).collect();
     let file = |part: &str| args.out().join(format!("{}_{part}.csv", scheme.replace(' ', "_")));
     write_csv(&file("forward"), &[("t", &times), ("kappa_2", &forward)])?;
 
@@ -74,7 +73,8 @@ fn follow(
         let recursion = gaussian::euler_maruyama_variance(schedule, KAPPA_2, start, &grid);
 
         let stream = results.rows.len() as u64;
-        let mut x = prior.draw(schedule, schedule.horizon(), trajectories, 1, &Noise::new(args.seed, 2 * stream));
+        let mut x =
+            prior.draw(schedule, schedule.horizon(), trajectories, 1, &Noise::new(args.seed, 2 * stream));
         let mut flow = CumulantFlow::every(&grid, steps.div_ceil(40));
         let process = Reverse { schedule, score: GaussianScore { schedule, kappa_2: KAPPA_2 } };
         let progress = Progress::new(format!("{scheme}, {name}"), trajectories as u64, "trajectories");

@@ -41,6 +41,8 @@ mod results;
 mod row;
 mod table;
 
+pub mod two_peak;
+
 pub use args::Args;
 pub use atomic::{FileError, check_writable};
 pub use bracket::bracket;

@@ -72,12 +72,14 @@ mod tests {
             let (value, slope) = Silu::value_and_slope(a);
             assert_eq!(value, Silu::value(a));
             assert!((f64::from(value) - x * s).abs() <= 3e-7 * (x * s).abs(), "{a}");
-            assert!((f64::from(slope) - s * (1.0 + x * (1.0 - s))).abs() < 4e-7, "{a}");
+            // 1 - s is known to half a unit in the last place of s, and is multiplied by a.
+            assert!((f64::from(slope) - s * (1.0 + x * (1.0 - s))).abs() < 2e-7 * (1.0 + x.abs()), "{a}");
             let (value, slope) = LeakyRelu::value_and_slope(a);
             assert_eq!((value, slope), if i > 0 { (a, 1.0) } else { (LEAK * a, LEAK) });
             assert_eq!(value, LeakyRelu::value(a));
         }
-        assert_eq!(Silu::value(-1e30), 0.0);
+        // The exponential saturates at exp(-87).
+        assert!(Silu::value(-1e30).abs() < 1e-7);
         assert_eq!(Silu::value(1e30), 1e30);
     }
 }

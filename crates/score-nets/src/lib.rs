@@ -1,1 +1,73 @@
-//! Placeholder.
+//! Score networks: nets that learn `grad log p_t(x)`, trained and evaluated on a CPU at the speed of hand-written
+//! kernels.
+//!
+//! In order of reading:
+//!
+//! 1. [`MlpConfig`], [`Mlp`]: one input, two hidden layers, an [`Embedding`] of the noise level, an
+//!    [`Activation`]; the parameters are one flat vector with a [`Layout`] of names.
+//! 2. [`FusedMlp`]: the same net packed for evaluation at one noise level.
+//! 3. [`DirectScore`] and [`ResidualScore`]: nets as [`ScoreModel`](sde_core::ScoreModel)s, and the
+//!    [`Preconditioning`] that makes one net serve every schedule.
+//! 4. [`loss_and_gradient`], [`Adam`], [`Ema`], [`LearningRate`], [`clip_gradient`]: the parts of a training
+//!    step.
+//! 5. [`MlpGraph`]: the same net in candle, for automatic differentiation and other devices.
+//!
+//! ```
+//! use rand::SeedableRng;
+//! use score_nets::*;
+//! use sde_core::{ScoreModel, VarianceExpanding, ndarray::array};
+//!
+//! // a net that has learnt nothing yet: the score of a Gaussian of the same variance
+//! let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+//! let mlp = Mlp::new(MlpConfig::residual(), &mut rng)?.with_zero_output();
+//! let schedule = VarianceExpanding::new(10.0)?;
+//! let score = ResidualScore::new(mlp, 1.0625, schedule)?;
+//! let mut s = array![[0.0]];
+//! score.score(array![[2.0]].view(), 1.0, s.view_mut())?;
+//! assert!((s[(0, 0)] + 2.0 / (1.0625 + 21.497576854210962)).abs() < 1e-12);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod activation;
+mod adam;
+mod batches;
+mod denoising;
+mod ema;
+mod embedding;
+mod error;
+mod fold_cache;
+mod gradient;
+mod graph;
+mod inference;
+mod init;
+mod layout;
+mod learning_rate;
+mod math;
+mod matmul;
+mod mlp;
+mod preconditioning;
+mod residual;
+mod score;
+mod trainer;
+
+pub use activation::Activation;
+pub use adam::{Adam, AdamConfig, clip_gradient};
+pub use batches::{DataError, ResidualBatches};
+pub use denoising::{DenoisingBatches, Times};
+pub use ema::Ema;
+pub use embedding::Embedding;
+pub use error::NetError;
+pub use gradient::{TrainingBatch, Workspace, loss_and_gradient};
+pub use graph::{GraphError, MlpGraph};
+pub use inference::{Folded, FusedMlp};
+pub use layout::{Layout, TensorSpec};
+pub use learning_rate::LearningRate;
+pub use mlp::{Mlp, MlpConfig};
+pub use preconditioning::Preconditioning;
+pub use residual::ResidualScore;
+pub use score::DirectScore;
+pub use trainer::{TrainConfig, TrainError, train};
+
+pub use candle_core;
+pub use candle_nn;
+pub use rand;

@@ -13,7 +13,7 @@ fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
     p
 }
 
-/// `ln x` for positive normal `x`, to 2e-16 absolute near 1 and relative elsewhere.
+/// `ln x` for positive normal `x`, to 5e-16 relative.
 ///
 /// `x = 2^e m` with `m` in `[1/sqrt 2, sqrt 2)`, and `ln m = 2 artanh((m-1)/(m+1))` by the minimax polynomial
 /// of fdlibm.
@@ -117,11 +117,11 @@ mod tests {
     fn ln_matches_libm() {
         for i in 1..200_000 {
             let x = f64::from(i) / 200_000.0;
-            assert!((ln(x) - x.ln()).abs() <= 3e-16 * x.ln().abs().max(1e-3), "{x}");
+            assert!((ln(x) - x.ln()).abs() <= 5e-16 * x.ln().abs(), "{x}");
         }
         for i in 1..=1000 {
             let x = 2f64.powi(-(i % 52)) * (1.0 + f64::from(i) / 1001.0);
-            assert!((ln(x) / x.ln() - 1.0).abs() < 4e-16, "{x}");
+            assert!((ln(x) / x.ln() - 1.0).abs() < 5e-16, "{x}");
         }
         assert_eq!(ln(1.0), 0.0);
     }

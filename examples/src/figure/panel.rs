@@ -137,14 +137,15 @@ impl Panel {
         self
     }
 
-    /// Fixes the horizontal range; a first end above the second turns the axis round.
+    /// Fixes the horizontal range; a first end above the second turns the axis round. Ends that no axis can have,
+    /// such as NaN, or zero on a logarithmic axis, leave the range to the data.
     #[must_use]
     pub fn x_range(mut self, first: f64, last: f64) -> Self {
         self.x_range = Some((first, last));
         self
     }
 
-    /// Fixes the vertical range; what lies outside is cut off.
+    /// Fixes the vertical range, as [`x_range`](Self::x_range); what lies outside is cut off.
     #[must_use]
     pub fn y_range(mut self, low: f64, high: f64) -> Self {
         self.y_range = Some((low, high));
@@ -188,7 +189,7 @@ impl Panel {
 
     /// Ends of the horizontal axis: as fixed, or where the data begin and end.
     pub(super) fn x_ends(&self) -> (f64, f64) {
-        self.x_range.unwrap_or_else(|| {
+        self.x_range.filter(|&range| drawable(range, self.log_x)).unwrap_or_else(|| {
             let xs = self.layers.iter().flat_map(|layer| layer.shape.extent()).map(|(x, _)| x);
             ends(xs, self.log_x).unwrap_or((0.0, 1.0))
         })
@@ -196,7 +197,7 @@ impl Panel {
 
     /// Ends of the vertical axis: as fixed, or of the data between the ends of the horizontal one, with some air.
     pub(super) fn y_ends(&self) -> (f64, f64) {
-        if let Some(range) = self.y_range {
+        if let Some(range) = self.y_range.filter(|&range| drawable(range, self.log_y)) {
             return range;
         }
         let (first, last) = self.x_ends();
@@ -232,9 +233,19 @@ fn pairs(x: &[f64], y: &[f64]) -> Vec<(f64, f64)> {
     x.iter().copied().zip(y.iter().copied()).collect()
 }
 
+/// Whether a number has a place on some axis: huge ones would overflow in the length of the axis.
+fn placeable(number: f64, log: bool) -> bool {
+    number.abs() < 1e200 && (!log || number > 1e-200)
+}
+
+/// Whether an axis can have these ends.
+fn drawable((first, last): (f64, f64), log: bool) -> bool {
+    placeable(first, log) && placeable(last, log) && first != last
+}
+
 /// Smallest and largest usable number, moved apart if they are the same.
 fn ends(numbers: impl Iterator<Item = f64>, log: bool) -> Option<(f64, f64)> {
-    let usable = numbers.filter(|number| number.is_finite() && (!log || *number > 0.0));
+    let usable = numbers.filter(|&number| placeable(number, log));
     let (low, high) = usable
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| (low.min(number), high.max(number)));
     if low > high {
@@ -259,6 +270,17 @@ mod tests {
         assert_eq!(panel.clone().x_range(0.0, 0.5).y_ends(), (0.8, 5.2));
         assert_eq!(panel.y_range(-1.0, 1.0).y_ends(), (-1.0, 1.0));
         assert_eq!(Panel::new("", "", "").y_ends(), (0.0, 1.0));
+    }
+
+    #[test]
+    fn impossible_ranges_give_way_to_the_data() {
+        let panel = Panel::new("", "", "").line("", &[1.0, 2.0], &[1e-3, 10.0]).log_x();
+        assert_eq!(panel.clone().x_range(0.0, 5.0).x_ends(), (1.0, 2.0));
+        assert_eq!(panel.clone().x_range(f64::NAN, 5.0).x_ends(), (1.0, 2.0));
+        assert_eq!(panel.clone().x_range(5.0, 5.0).x_ends(), (1.0, 2.0));
+        assert_eq!(panel.x_range(5.0, 0.5).x_ends(), (5.0, 0.5));
+        let huge = Panel::new("", "", "").line("", &[0.0, 1.0, 2.0], &[f64::MAX, 1.0, 3.0]);
+        assert_eq!(huge.y_ends(), (0.9, 3.1));
     }
 
     #[test]

@@ -17,12 +17,16 @@ pub fn forward(setup: &Setup, trajectories: usize, stream: u64) -> Result<Vec<Fl
     let schedule = &setup.scheme.schedule;
     let grid = TimeGrid::uniform(0.0, schedule.horizon(), MEASUREMENTS)?;
     let progress = Progress::new("forward process", trajectories as u64, "trajectories");
-    let mut x =
-        draw(trajectories, 1, &Noise::new(setup.seed, stream), |noise, x| model().fill(noise, x));
+    let mut x = draw(trajectories, 1, &Noise::new(setup.seed, stream), |noise, x| model().fill(noise, x));
     let mut flow = CumulantFlow::every(&grid, 1);
-    Evolution::new(&Forward(schedule), &ExactTransition::default(), &grid, Noise::new(setup.seed, stream + 1))
-        .progress(&|rows| progress.advance(rows as u64))
-        .run(x.view_mut(), &mut flow)?;
+    Evolution::new(
+        &Forward(schedule),
+        &ExactTransition::default(),
+        &grid,
+        Noise::new(setup.seed, stream + 1),
+    )
+    .progress(&|rows| progress.advance(rows as u64))
+    .run(x.view_mut(), &mut flow)?;
     progress.finish();
     Ok(flow.points())
 }

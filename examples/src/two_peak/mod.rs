@@ -3,16 +3,20 @@
 //! `mu = 1`, `sigma_0 = 1/4`, `g = 10^t` throughout, as in Sec. 4 of the paper.
 
 mod backward;
+mod figures;
 mod forward;
 mod learn;
 mod report;
 mod setup;
+mod study;
 
 pub use backward::{Backward, backward};
+pub use figures::{backward_cumulants, forward_cumulants, moments, second_cumulant};
 pub use forward::forward;
 pub use learn::{Learned, learn};
-pub use report::{CURVE_ORDERS, curve_file, kappa_rows, noise_free_rows};
+pub use report::{CURVE_ORDERS, curve_file, kappa_rows};
 pub use setup::{Scheme, Setup};
+pub use study::{Study, conclude, study};
 
 use sde_core::TwoPeak;
 

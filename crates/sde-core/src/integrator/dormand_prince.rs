@@ -3,6 +3,7 @@
 use super::{Integrator, Scratch, Step};
 use crate::batch::values_mut;
 use crate::error::positive;
+use crate::update;
 use crate::{BatchMut, Drift, EvalError, NormalSource, ParameterError};
 use ndarray::Axis;
 

@@ -1,0 +1,142 @@
+//! Panels that both schemes draw.
+
+use diffusion::FlowPoint;
+
+use super::{Backward, Setup, model};
+use crate::{Colour, Corner, Panel};
+
+/// Subscripted and superscripted names of the orders.
+const KAPPA: [(usize, &str); 3] = [(4, "κ₄"), (6, "κ₆"), (8, "κ₈")];
+const MU: [(usize, &str); 3] = [(4, "μ₄"), (6, "μ₆"), (8, "μ₈")];
+
+/// `10⁶` and the like; other numbers as they are.
+fn power_of_ten(n: usize) -> String {
+    let exponent = n.ilog10();
+    if 10usize.pow(exponent) == n && (3..10).contains(&exponent) {
+        let digit = ["³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"][exponent as usize - 3];
+        format!("10{digit}")
+    } else {
+        n.to_string()
+    }
+}
+
+/// A quantity along a flow, against `t`.
+fn forward_curve(
+    points: &[FlowPoint],
+    of: impl Fn(&FlowPoint) -> (f64, f64),
+) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+    let (values, errors): (Vec<f64>, Vec<f64>) = points.iter().map(of).unzip();
+    (points.iter().map(|p| p.time).collect(), values, errors)
+}
+
+/// The same, against `tau = T - t`.
+fn backward_curve(
+    points: &[FlowPoint],
+    of: impl Fn(&FlowPoint) -> (f64, f64),
+) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+    let (t, values, errors) = forward_curve(points, of);
+    (t.into_iter().map(|t| 1.0 - t).collect(), values, errors)
+}
+
+fn kappa(order: usize, scale: f64) -> impl Fn(&FlowPoint) -> (f64, f64) {
+    move |p| (p.cumulants[order - 1].value / scale, p.cumulants[order - 1].error / scale.abs())
+}
+
+fn mu(order: usize) -> impl Fn(&FlowPoint) -> (f64, f64) {
+    move |p| (p.moments[order - 1].value, p.moments[order - 1].error)
+}
+
+/// The exact cumulant at 201 times, over that of the target.
+fn exact_kappa(setup: &Setup, order: usize) -> (Vec<f64>, Vec<f64>) {
+    let value = |t: f64| {
+        let kernel = setup.scheme.schedule.transition(0.0, t);
+        let noise = if order == 2 { kernel.variance } else { 0.0 };
+        model().cumulant(order as u32) * kernel.mean_factor.powi(order as i32) + noise
+    };
+    let times: Vec<f64> = (0..=200).map(|i| f64::from(i) / 200.0).collect();
+    let values = times.iter().map(|&t| value(t) / model().cumulant(order as u32)).collect();
+    (times, values)
+}
+
+/// `kappa_2` forwards and backwards, in units of the target's (Figs. 1 and 6).
+pub fn second_cumulant(
+    setup: &Setup,
+    largest: &(usize, Vec<FlowPoint>),
+    learned: &Backward,
+    exact: &Backward,
+) -> Vec<Panel> {
+    let unit = model().cumulant(2);
+    let (times, curve) = exact_kappa(setup, 2);
+    let tau: Vec<f64> = times.iter().map(|t| 1.0 - t).collect();
+    let (t, value, error) = forward_curve(&largest.1, kappa(2, unit));
+    let forward = Panel::new("Forward", "t", "κ₂(t) / κ₂(0)")
+        .markers(&format!("{} trajectories", power_of_ten(largest.0)), &t, &value, &error)
+        .exact("exact", &times, &curve)
+        .legend(Corner::TopLeft);
+    let mut backward = Panel::new("Backward", "τ", "κ₂(τ) / κ₂(0)").x_range(0.0, 1.0);
+    let mut zoom = Panel::new("", "", "").x_range(0.9, 1.0).y_range(0.95, 1.5).reference(1.0);
+    for (name, run) in [("learned score", learned), ("exact score", exact)] {
+        let (t, value, error) = backward_curve(&run.points, kappa(2, unit));
+        backward = backward.line(name, &t, &value);
+        zoom = zoom.markers("", &t, &value, &error);
+    }
+    let backward =
+        backward.exact("exact", &tau, &curve).inset(zoom.exact("", &tau, &curve), Corner::BottomLeft);
+    vec![forward, backward]
+}
+
+/// Moments 4, 6, 8 forwards and backwards (Fig. 2).
+pub fn moments(forward: &[(usize, Vec<FlowPoint>)], learned: &Backward) -> Vec<Panel> {
+    let mut panels = Vec::new();
+    for (order, name) in MU {
+        let mut panel = Panel::new(&format!("{name}, forward"), "t", name).log_y().legend(Corner::TopLeft);
+        for (trajectories, points) in forward {
+            let (t, value, _) = forward_curve(points, mu(order));
+            panel = panel.line(&power_of_ten(*trajectories), &t, &value);
+        }
+        panels.push(panel.reference(model().moment(order as u32)));
+    }
+    for (order, name) in MU {
+        let (t, value, _) = backward_curve(&learned.points, mu(order));
+        let panel = Panel::new(&format!("{name}, backward"), "τ", name).log_y().legend(Corner::TopRight);
+        panels.push(panel.line("learned score", &t, &value).reference(model().moment(order as u32)));
+    }
+    panels
+}
+
+/// Cumulants 4, 6, 8 forwards in units of the target's (Figs. 4 and 7, above).
+pub fn forward_cumulants(setup: &Setup, forward: &[(usize, Vec<FlowPoint>)]) -> Vec<Panel> {
+    let panel = |(order, name): (usize, &str)| {
+        let unit = model().cumulant(order as u32);
+        let (times, curve) = exact_kappa(setup, order);
+        let mut panel = Panel::new(&format!("{name}, forward"), "t", &format!("{name}(t) / exact"))
+            .y_range(-1.0, 3.0)
+            .legend(Corner::BottomLeft);
+        for (trajectories, points) in forward {
+            let (t, value, error) = forward_curve(points, kappa(order, unit));
+            panel = panel.line(&power_of_ten(*trajectories), &t, &value).band(&t, &value, &error);
+        }
+        panel.exact("exact", &times, &curve)
+    };
+    KAPPA.into_iter().map(panel).collect()
+}
+
+/// Cumulants 4, 6, 8 backwards in units of the target's (Figs. 4, 5 and 7, below).
+pub fn backward_cumulants(setup: &Setup, runs: &[(&str, &Backward, Colour)]) -> Vec<Panel> {
+    let panel = |(order, name): (usize, &str)| {
+        let unit = model().cumulant(order as u32);
+        let (times, curve) = exact_kappa(setup, order);
+        let tau: Vec<f64> = times.iter().map(|t| 1.0 - t).collect();
+        let mut panel = Panel::new(&format!("{name}, backward"), "τ", &format!("{name}(τ) / exact"))
+            .y_range(-1.0, 3.0)
+            .legend(Corner::TopLeft);
+        let mut zoom = Panel::new("", "", "").x_range(0.9, 1.0).y_range(0.96, 1.04).reference(1.0);
+        for (label, run, colour) in runs {
+            let (t, value, error) = backward_curve(&run.points, kappa(order, unit));
+            panel = panel.line(label, &t, &value).colour(*colour).band(&t, &value, &error);
+            zoom = zoom.line("", &t, &value).colour(*colour).band(&t, &value, &error);
+        }
+        panel.exact("forward, exact", &tau, &curve).inset(zoom, Corner::BottomLeft)
+    };
+    KAPPA.into_iter().map(panel).collect()
+}
