@@ -62,7 +62,8 @@ fn follow(
     let file = |part: &str| args.out().join(format!("{}_{part}.csv", scheme.replace(' ', "_")));
     write_csv(&file("forward"), &[("t", &times), ("kappa_2", &forward)])?;
 
-    let mut panel = Panel::new(&format!("{scheme}, backward"), "τ", "κ₂(τ)").legend(Corner::TopRight);
+    let mut panel = Panel::new(&format!("{scheme}, backward"), "τ", "κ₂(τ)")
+        .legend(if scheme.ends_with("expanding") { Corner::TopRight } else { Corner::TopLeft });
     let mut zoom = Panel::new("", "", "").x_range(0.9, 1.0).reference(KAPPA_2);
     for (name, prior) in
         [("prior Ξ(T)", Prior::Noise), ("matched prior", Prior::Matched { kappa_2: KAPPA_2 })]
@@ -104,6 +105,9 @@ fn follow(
     }
     let forward = Panel::new(&format!("{scheme}, forward"), "t", "κ₂(t)")
         .exact("exact", &times, &forward)
-        .legend(Corner::TopLeft);
-    Ok([forward, panel.inset(zoom, Corner::BottomLeft)])
+        .legend(if scheme.ends_with("expanding") { Corner::TopLeft } else { Corner::TopRight });
+    Ok([
+        forward,
+        panel.inset(zoom, if scheme.ends_with("expanding") { Corner::TopRight } else { Corner::BottomRight }),
+    ])
 }

@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Benchmarks of the hot kernels; the programs are in `src/bin`.

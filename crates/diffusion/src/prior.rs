@@ -45,7 +45,9 @@ impl Prior {
         let width = self.variance(schedule, t).sqrt();
         draw(rows, sites, noise, |source, x| {
             source.fill(0, x);
-            x.iter_mut().for_each(|x| *x *= width);
+            for x in x {
+                *x *= width;
+            }
         })
     }
 }

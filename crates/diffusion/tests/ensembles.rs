@@ -1,4 +1,5 @@
 //! Ensembles of trajectories against exact results, and against themselves cut differently.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use cumulants::Moments;
 use diffusion::{CumulantFlow, Evolution, EvolutionError, Prior, draw};

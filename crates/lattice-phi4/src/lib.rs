@@ -1,1 +1,9 @@
-//! Placeholder.
+//! Scalar phi^4 theory on a hypercubic lattice.
+//!
+//! The theory of Sec. 5 of Aarts, Habibi, Wang and Zhou (arXiv:2410.21212), with the action
+//!
+//! ```text
+//! S = sum_x [ -2 kappa sum_nu phi_x phi_{x+nu} + (1 - 2 lambda) phi_x^2 + lambda phi_x^4 ]          [5.4]
+//! ```
+//!
+//! Nothing is here yet: the crate holds the place of the lattice simulation in the workspace.

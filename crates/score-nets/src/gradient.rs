@@ -82,6 +82,10 @@ impl Workspace {
 ///
 /// # Panics
 /// If the lengths in `batch` differ or are zero, or `gradient` does not have one value per parameter.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one pass forwards and one backwards, in the order of the formulas"
+)]
 pub fn loss_and_gradient(
     mlp: &Mlp,
     batch: TrainingBatch<'_>,

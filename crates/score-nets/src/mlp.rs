@@ -66,7 +66,7 @@ impl MlpConfig {
     /// # Errors
     /// [`NetError`] unless `width` is a positive multiple of 16 and the embedding is not empty.
     pub fn validate(&self) -> Result<(), NetError> {
-        if self.width == 0 || self.width % 16 != 0 {
+        if self.width == 0 || !self.width.is_multiple_of(16) {
             return Err(NetError::Width { width: self.width });
         }
         self.embedding.validate()

@@ -59,6 +59,7 @@ impl TwoPeak {
     }
 
     /// The model after noise: `mu f`, `sqrt(sigma^2 f^2 + Xi)` [4.8, 4.12].
+    #[must_use]
     pub fn noised(&self, kernel: Transition) -> Self {
         let Transition { mean_factor: f, variance } = kernel;
         Self { mu: self.mu * f, sigma: ((self.sigma * f).powi(2) + variance).sqrt() }

@@ -81,7 +81,7 @@ pub fn second_cumulant(
         zoom = zoom.markers("", &t, &value, &error);
     }
     let backward =
-        backward.exact("exact", &tau, &curve).inset(zoom.exact("", &tau, &curve), Corner::BottomLeft);
+        backward.exact("exact", &tau, &curve).inset(zoom.exact("", &tau, &curve), Corner::TopRight);
     vec![forward, backward]
 }
 
@@ -128,15 +128,15 @@ pub fn backward_cumulants(setup: &Setup, runs: &[(&str, &Backward, Colour)]) -> 
         let (times, curve) = exact_kappa(setup, order);
         let tau: Vec<f64> = times.iter().map(|t| 1.0 - t).collect();
         let mut panel = Panel::new(&format!("{name}, backward"), "τ", &format!("{name}(τ) / exact"))
-            .y_range(-1.0, 3.0)
-            .legend(Corner::TopLeft);
+            .y_range(-2.5, 2.5)
+            .legend(Corner::TopRight);
         let mut zoom = Panel::new("", "", "").x_range(0.9, 1.0).y_range(0.96, 1.04).reference(1.0);
         for (label, run, colour) in runs {
             let (t, value, error) = backward_curve(&run.points, kappa(order, unit));
             panel = panel.line(label, &t, &value).colour(*colour).band(&t, &value, &error);
             zoom = zoom.line("", &t, &value).colour(*colour).band(&t, &value, &error);
         }
-        panel.exact("forward, exact", &tau, &curve).inset(zoom, Corner::BottomLeft)
+        panel.exact("forward, exact", &tau, &curve).inset(zoom, Corner::BottomRight)
     };
     KAPPA.into_iter().map(panel).collect()
 }
