@@ -8,7 +8,7 @@
 use cumulants::Estimate;
 use diffusion::{CumulantFlow, Evolution, Prior};
 use examples::{
-    Args, Corner, Failure, Figure, Panel, Progress, Results, Row, check_writable, run, write_csv,
+    Args, Corner, Failure, Figure, Panel, Progress, Results, Row, check_writable, conclude, run, write_csv,
 };
 use sde_core::gaussian::{self, GaussianScore};
 use sde_core::{
@@ -40,11 +40,7 @@ fn work(args: &Args) -> Result<(), Failure> {
         panels.extend(follow(args, scheme, schedule, steps, trajectories, &mut results)?);
     }
     Figure::grid(2, 2, panels).save(&args.out().join("gaussian_target.svg"))?;
-    results.write(args.out())?;
-    results.print_table();
-    println!("\nFigure, curves and results.json are in {}.", args.out().display());
-    println!("Next: cargo run --release --example two_peak_ve");
-    Ok(())
+    conclude(results, args, "two_peak_ve")
 }
 
 /// Runs one scheme from both priors; returns its forward and backward panel.

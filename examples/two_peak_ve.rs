@@ -5,9 +5,9 @@
 
 use diffusion::Histogram;
 use examples::two_peak::{
-    Scheme, Setup, backward_cumulants, conclude, forward_cumulants, model, moments, second_cumulant, study,
+    Scheme, Setup, backward_cumulants, forward_cumulants, model, moments, second_cumulant, study,
 };
-use examples::{Args, Colour, Corner, Failure, Figure, Panel, check_writable, run};
+use examples::{Args, Colour, Corner, Failure, Figure, Panel, check_writable, conclude, run};
 
 fn main() -> std::process::ExitCode {
     run("two_peak_ve", "The two-peak model, variance expanding: Figures 1 to 5 and a row of Table 1", work)

@@ -3,10 +3,8 @@
 //! `cargo run --release --example two_peak_vp`: as `two_peak_ve`, with a drift. The cumulants now vanish towards the end
 //! of the forward process, `kappa_n f^n` [3.24], and come back in the backward one.
 
-use examples::two_peak::{
-    Scheme, Setup, backward_cumulants, conclude, forward_cumulants, second_cumulant, study,
-};
-use examples::{Args, Colour, Failure, Figure, check_writable, run};
+use examples::two_peak::{Scheme, Setup, backward_cumulants, forward_cumulants, second_cumulant, study};
+use examples::{Args, Colour, Failure, Figure, check_writable, conclude, run};
 
 fn main() -> std::process::ExitCode {
     run(

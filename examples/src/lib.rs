@@ -33,6 +33,7 @@
 mod args;
 mod atomic;
 mod bracket;
+mod conclude;
 mod curves;
 mod failure;
 mod figure;
@@ -46,6 +47,7 @@ pub mod two_peak;
 pub use args::Args;
 pub use atomic::{FileError, check_writable};
 pub use bracket::bracket;
+pub use conclude::conclude;
 pub use curves::{CurveError, write_csv};
 pub use failure::{Failure, run};
 pub use figure::{Colour, Corner, Figure, Panel};

@@ -16,7 +16,7 @@ pub use forward::forward;
 pub use learn::{Learned, learn};
 pub use report::{CURVE_ORDERS, curve_file, kappa_rows};
 pub use setup::{Scheme, Setup};
-pub use study::{Study, conclude, study};
+pub use study::{Study, study};
 
 use sde_core::TwoPeak;
 
