@@ -127,15 +127,20 @@ pub fn clip_gradient(gradient: &mut [f32], limit: f64) -> f64 {
     norm
 }
 
-/// The Euclidean norm, with eight partial sums that are added in a fixed order.
+/// The Euclidean norm, with partial sums that are added in a fixed order.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn norm(values: &[f32]) -> f64 {
-    let mut sums = [0.0; 8];
-    for chunk in values.chunks(8) {
-        for (sum, &v) in sums.iter_mut().zip(chunk) {
-            *sum = f64::from(v).mul_add(f64::from(v), *sum);
+    const SUMS: usize = 64;
+    let mut sums = [0.0; SUMS];
+    let chunks = values.chunks_exact(SUMS);
+    let rest: f64 = chunks.remainder().iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    for chunk in chunks {
+        for lane in 0..SUMS {
+            let v = f64::from(chunk[lane]);
+            sums[lane] = v.mul_add(v, sums[lane]);
         }
     }
-    sums.iter().sum::<f64>().sqrt()
+    (sums.iter().sum::<f64>() + rest).sqrt()
 }
 
 #[cfg(test)]

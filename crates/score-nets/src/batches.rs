@@ -71,7 +71,10 @@ impl ResidualBatches {
         let mut magnitudes: Vec<f64> = data.iter().map(|x| x.abs()).collect();
         magnitudes.sort_unstable_by(f64::total_cmp);
         let kappa_2 = magnitudes.iter().map(|x| x * x).sum::<f64>() / data.len() as f64;
-        let scales = Preconditioning::new(kappa_2).map_err(|_| DataError::NoVariance)?;
+        if !(kappa_2 > 0.0 && kappa_2.is_finite()) {
+            return Err(DataError::NoVariance);
+        }
+        let scales = Preconditioning { kappa_2 };
         let mut columns: [Vec<f32>; 4] = Default::default();
         columns[3] = vec![1.0; 2 * pairs];
         Ok(Self { magnitudes, scales, pairs, seed, columns })

@@ -4,23 +4,31 @@
 //! loss = 1/B sum_b weight_b ( n(x_b, c_b) - target_b )^2
 //! ```
 //!
-//! The derivatives are those of the [`Mlp`] formulas, layer by layer backwards; matrix products go to the
-//! `gemm` crate, everything else is a loop with rows innermost. All matrices are stored feature by feature,
-//! `(features, rows)`. One thread, fixed order: the same batch gives the same bits on one machine. Finite
-//! differences and candle's automatic differentiation are the tests.
+//! The derivatives are those of the [`Mlp`] formulas, layer by layer backwards. With `a_l` the preactivations and
+//! `d_l = d loss / d a_l`,
+//!
+//! ```text
+//! d_2 = d_out w3 act'(a_2)       d loss/d W2 = d_2 h_1^T     d loss/d E_2 = d_2 e^T
+//! d_1 = ( W2^T d_2 ) act'(a_1)   d loss/d w1 = d_1 . x       d loss/d E_1 = d_1 e^T
+//! ```
+//!
+//! All matrices are stored feature by feature, `(features, rows)`, rows innermost. An odd net sees every sample
+//! twice, as `x` and as `-x`; both share the embedding and its product. Batches are padded to whole tiles by
+//! samples of weight zero. One thread, fixed order: the same batch gives the same bits on one machine.
 
-use crate::activation::{ActivationFn, LeakyRelu, Silu};
+use crate::Mlp;
 use crate::embedding::BatchEmbedding;
+use crate::lanes::{activate, add_scaled, dot, multiply, scaled_plus, scaled_product, sum};
+use crate::linear::{LANES, PackedWeights};
 use crate::matmul::{Strides, product};
-use crate::{Activation, Mlp};
-use multiversion::multiversion;
+use std::ops::Range;
 
 /// Samples of a regression: `n(x, c)` is to be `target`, to the extent of `weight`. All of one length.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainingBatch<'a> {
     /// Inputs.
     pub x: &'a [f32],
-    /// Coordinates of the noise level.
+    /// Coordinates of the noise level, see [`Embedding`](crate::Embedding).
     pub coordinate: &'a [f32],
     /// Wanted outputs.
     pub target: &'a [f32],
@@ -32,60 +40,205 @@ pub struct TrainingBatch<'a> {
 #[derive(Clone, Debug)]
 pub struct Workspace {
     embedding: BatchEmbedding,
+    /// Samples, padded.
+    samples: usize,
+    coordinate: Vec<f32>,
     e: Vec<f32>,
-    /// Preactivations that do not depend on `x`, both layers.
+    /// Per sample, both layers: preactivations without their inputs, later the sums of `d` over both signs.
     shift: Vec<f32>,
     x: Vec<f32>,
-    h1: Vec<f32>,
-    slope1: Vec<f32>,
-    h2: Vec<f32>,
-    slope2: Vec<f32>,
-    d1: Vec<f32>,
-    d2: Vec<f32>,
     out: Vec<f32>,
+    layers: [LayerSpace; 2],
+    packed: PackedWeights,
+}
+
+/// What is kept of one hidden layer, shape `(width, rows)`.
+#[derive(Clone, Debug, Default)]
+struct LayerSpace {
+    hidden: Vec<f32>,
+    slope: Vec<f32>,
+    d: Vec<f32>,
 }
 
 impl Workspace {
     /// For nets of the architecture of `mlp`.
     pub fn new(mlp: &Mlp) -> Self {
-        let empty = Vec::new;
         Self {
             embedding: BatchEmbedding::new(mlp.config().embedding),
-            e: empty(),
-            shift: empty(),
-            x: empty(),
-            h1: empty(),
-            slope1: empty(),
-            h2: empty(),
-            slope2: empty(),
-            d1: empty(),
-            d2: empty(),
-            out: empty(),
+            samples: 0,
+            coordinate: Vec::new(),
+            e: Vec::new(),
+            shift: Vec::new(),
+            x: Vec::new(),
+            out: Vec::new(),
+            layers: Default::default(),
+            packed: PackedWeights::default(),
         }
     }
 
-    fn resize(&mut self, mlp: &Mlp, samples: usize, rows: usize) {
-        let (width, dims) = (mlp.config().width, mlp.config().embedding.dims());
-        self.e.resize(dims * samples, 0.0);
-        self.shift.resize(2 * width * samples, 0.0);
-        self.x.resize(rows, 0.0);
+    /// Takes in the inputs of a batch and makes room for the rest.
+    fn load(&mut self, mlp: &Mlp, batch: TrainingBatch<'_>) {
+        let config = mlp.config();
+        let samples = batch.x.len().next_multiple_of(LANES);
+        let rows = if config.odd { 2 * samples } else { samples };
+        self.samples = samples;
+        self.e.resize(config.embedding.dims() * samples, 0.0);
+        self.shift.resize(2 * config.width * samples, 0.0);
         self.out.resize(rows, 0.0);
-        for buffer in
-            [&mut self.h1, &mut self.slope1, &mut self.h2, &mut self.slope2, &mut self.d1, &mut self.d2]
-        {
-            buffer.resize(width * rows, 0.0);
+        for LayerSpace { hidden, slope, d } in &mut self.layers {
+            for buffer in [hidden, slope, d] {
+                buffer.resize(config.width * rows, 0.0);
+            }
         }
+        self.coordinate.clear();
+        self.coordinate.extend_from_slice(batch.coordinate);
+        self.coordinate.resize(samples, 0.0);
+        self.x.clear();
+        self.x.extend_from_slice(batch.x);
+        self.x.resize(samples, 0.0);
+        if config.odd {
+            self.x.extend_from_within(..);
+            self.x[samples..].iter_mut().for_each(|x| *x = -*x);
+        }
+    }
+
+    /// The net's answers to `x`, one per row, in `out`.
+    fn forward(&mut self, mlp: &Mlp) {
+        let Self { embedding, samples, coordinate, e, shift, x, out, layers, packed } = self;
+        let (samples, rows, width) = (*samples, x.len(), mlp.config().width);
+        let places = &mlp.layout().places;
+        let of = |range: &Range<usize>| &mlp.parameters()[range.clone()];
+
+        embedding.evaluate(coordinate, e);
+        let dims = mlp.config().embedding.dims();
+        packed.pack([2 * width, dims], of(&places.e), Strides::row_major(dims));
+        for (layer, shift) in shift.chunks_exact_mut(width * samples).enumerate() {
+            let bias = of([&places.b1, &places.b2][layer]);
+            let extra = of(&places.be[layer]).iter().copied().chain(std::iter::repeat(0.0));
+            for ((column, bias), extra) in shift.chunks_exact_mut(samples).zip(bias).zip(extra) {
+                column.fill(bias + extra);
+            }
+        }
+        packed.apply(samples, e, shift, true);
+        let (shift_1, shift_2) = shift.split_at(width * samples);
+        let [first, second] = layers;
+
+        let columns = first.hidden.chunks_exact_mut(rows).zip(shift_1.chunks_exact(samples));
+        for ((column, shift), &weight) in columns.zip(of(&places.w1)) {
+            for (half, x) in column.chunks_exact_mut(samples).zip(x.chunks_exact(samples)) {
+                scaled_plus(half, weight, x, shift);
+            }
+        }
+        activate(mlp.config().activation, &mut first.hidden, &mut first.slope);
+
+        for (column, shift) in second.hidden.chunks_exact_mut(rows).zip(shift_2.chunks_exact(samples)) {
+            for half in column.chunks_exact_mut(samples) {
+                half.copy_from_slice(shift);
+            }
+        }
+        packed.pack([width, width], of(&places.w2), Strides::row_major(width));
+        packed.apply(rows, &first.hidden, &mut second.hidden, true);
+        activate(mlp.config().activation, &mut second.hidden, &mut second.slope);
+
+        out.fill(of(&places.b3).first().copied().unwrap_or(0.0));
+        for (column, &weight) in second.hidden.chunks_exact(rows).zip(of(&places.w3)) {
+            add_scaled(out, weight, column);
+        }
+    }
+
+    /// Replaces the answers in `out` by `d loss / d out` and returns the loss.
+    fn compare(&mut self, odd: bool, batch: TrainingBatch<'_>) -> f32 {
+        let (plus, minus) = self.out.split_at_mut(self.samples);
+        let count = batch.x.len();
+        let mut loss = 0.0f64;
+        for sample in 0..count {
+            let value = if odd { 0.5 * (plus[sample] - minus[sample]) } else { plus[sample] };
+            let error = value - batch.target[sample];
+            let weighted = batch.weight[sample] * error;
+            loss += f64::from(weighted) * f64::from(error);
+            let slope = 2.0 * weighted / count as f32;
+            if odd {
+                (plus[sample], minus[sample]) = (0.5 * slope, -0.5 * slope);
+            } else {
+                plus[sample] = slope;
+            }
+        }
+        plus[count..].fill(0.0);
+        if odd {
+            minus[count..].fill(0.0);
+        }
+        (loss / count as f64) as f32
+    }
+
+    /// Writes the gradient, from `d loss / d out` in `out`.
+    fn backward(&mut self, mlp: &Mlp, gradient: &mut [f32]) {
+        let Self { samples, e, shift, x, out, layers: [first, second], packed, .. } = self;
+        let (samples, rows, width) = (*samples, x.len(), mlp.config().width);
+        let places = &mlp.layout().places;
+        let w3 = &mlp.parameters()[places.w3.clone()];
+        let (by_row, by_sample) = (Strides::column_major(rows), Strides::column_major(samples));
+
+        if let Some(slope) = gradient[places.b3.clone()].first_mut() {
+            *slope = sum(out);
+        }
+        for (slope, hidden) in gradient[places.w3.clone()].iter_mut().zip(second.hidden.chunks_exact(rows)) {
+            *slope = dot(hidden, out);
+        }
+        let columns = second.d.chunks_exact_mut(rows).zip(second.slope.chunks_exact(rows));
+        for ((d, slope), &weight) in columns.zip(w3) {
+            scaled_product(d, weight, slope, out);
+        }
+
+        let by_weight = Strides::row_major(width);
+        packed.pack([width, width], &mlp.parameters()[places.w2.clone()], by_weight.transposed());
+        packed.apply(rows, &second.d, &mut first.d, false);
+        multiply(&mut first.d, &first.slope);
+        let w2 = (&mut gradient[places.w2.clone()], by_weight.transposed());
+        product([width, rows, width], w2, false, (&first.hidden, by_row.transposed()), (&second.d, by_row));
+        for (slope, d) in gradient[places.w1.clone()].iter_mut().zip(first.d.chunks_exact(rows)) {
+            *slope = dot(d, x);
+        }
+
+        // Biases and embedding do not know the sign of x: only the sum over both matters from here on.
+        let folded = shift;
+        let layers = folded.chunks_exact_mut(width * samples).zip([first, second]);
+        for (layer, (folded, space)) in layers.enumerate() {
+            let bias = [&places.b1, &places.b2][layer].start;
+            for (neuron, (folded, d)) in
+                folded.chunks_exact_mut(samples).zip(space.d.chunks_exact(rows)).enumerate()
+            {
+                let (plus, minus) = d.split_at(samples);
+                folded.copy_from_slice(plus);
+                // Empty unless the net is odd.
+                add_scaled(folded, 1.0, minus);
+                gradient[bias + neuron] = sum(folded);
+            }
+            let extra = places.be[layer].clone();
+            gradient.copy_within(bias..bias + extra.len(), extra.start);
+        }
+        let dims = mlp.config().embedding.dims();
+        let weights = (&mut gradient[places.e.clone()], Strides::row_major(dims).transposed());
+        product([dims, samples, 2 * width], weights, false, (e, by_sample.transposed()), (folded, by_sample));
     }
 }
 
 /// The mean weighted squared error of a batch; its gradient is written to `gradient`.
 ///
+/// ```
+/// use rand::SeedableRng;
+/// use score_nets::{Mlp, MlpConfig, TrainingBatch, Workspace, loss_and_gradient};
+/// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+/// let mlp = Mlp::new(MlpConfig::residual(), &mut rng)?.with_zero_output();
+/// let batch = TrainingBatch { x: &[0.5, 2.0], coordinate: &[0.0, 1.0], target: &[1.0, 2.0], weight: &[1.0, 3.0] };
+/// let mut gradient = vec![0.0; mlp.parameters().len()];
+/// // a net that answers zero: the mean of 1 and 3 * 4
+/// assert_eq!(loss_and_gradient(&mlp, batch, &mut Workspace::new(&mlp), &mut gradient), 6.5);
+/// # Ok::<(), score_nets::NetError>(())
+/// ```
+///
 /// # Panics
-/// If the lengths in `batch` differ or are zero, or `gradient` does not have one value per parameter.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one pass forwards and one backwards, in the order of the formulas"
-)]
+/// If the lengths in `batch` differ or are zero, `gradient` does not have one value per parameter, or
+/// `workspace` is of another embedding.
 pub fn loss_and_gradient(
     mlp: &Mlp,
     batch: TrainingBatch<'_>,
@@ -99,204 +252,17 @@ pub fn loss_and_gradient(
         "all columns of a batch have one length"
     );
     assert_eq!(gradient.len(), mlp.parameters().len(), "the gradient has one value per parameter");
-    let odd = mlp.config().odd;
-    let (width, dims) = (mlp.config().width, mlp.config().embedding.dims());
-    // An odd net sees every sample twice, as x and as -x.
-    let rows = if odd { 2 * samples } else { samples };
-    workspace.resize(mlp, samples, rows);
-    let Workspace { embedding, e, shift, x, h1, slope1, h2, slope2, d1, d2, out } = workspace;
-    let places = &mlp.layout().places;
-    let parameters = mlp.parameters();
-    let of = |range: &std::ops::Range<usize>| &parameters[range.clone()];
-    let by_row = Strides::column_major(rows);
-    let by_sample = Strides::column_major(samples);
-
-    // Forwards.
-    x[..samples].copy_from_slice(batch.x);
-    if odd {
-        for (minus, x) in x[samples..].iter_mut().zip(batch.x) {
-            *minus = -x;
-        }
-    }
-    embedding.evaluate(batch.coordinate, e);
-    let e_weight = (of(&places.e), Strides::row_major(dims).transposed());
-    for (layer, bias) in [&places.b1, &places.b2].into_iter().enumerate() {
-        let columns = shift[layer * width * samples..].chunks_exact_mut(samples).zip(of(bias));
-        for (neuron, (column, bias)) in columns.take(width).enumerate() {
-            let extra = of(&places.be[layer]).get(neuron).copied().unwrap_or(0.0);
-            column.fill(bias + extra);
-        }
-    }
-    product([samples, dims, 2 * width], (shift, by_sample), true, (e, by_sample), e_weight);
-    let (shift1, shift2) = shift.split_at(width * samples);
-    for (neuron, column) in h1.chunks_exact_mut(rows).enumerate() {
-        let weight = of(&places.w1)[neuron];
-        let shift = &shift1[neuron * samples..][..samples];
-        for (half, x) in column.chunks_exact_mut(samples).zip(x.chunks_exact(samples)) {
-            scaled_plus(half, weight, x, shift);
-        }
-    }
-    activate(mlp.config().activation, h1, slope1);
-    for (column, shift) in h2.chunks_exact_mut(rows).zip(shift2.chunks_exact(samples)) {
-        for half in column.chunks_exact_mut(samples) {
-            half.copy_from_slice(shift);
-        }
-    }
-    let w2 = Strides::row_major(width);
-    product([rows, width, width], (h2, by_row), true, (h1, by_row), (of(&places.w2), w2.transposed()));
-    activate(mlp.config().activation, h2, slope2);
-    out.fill(of(&places.b3).first().copied().unwrap_or(0.0));
-    for (column, &weight) in h2.chunks_exact(rows).zip(of(&places.w3)) {
-        add_scaled(out, weight, column);
-    }
-
-    // The error, and d loss / d out in place of out.
-    let mut loss = 0.0f64;
-    for sample in 0..samples {
-        let value = if odd { 0.5 * (out[sample] - out[samples + sample]) } else { out[sample] };
-        let error = value - batch.target[sample];
-        let weighted = batch.weight[sample] * error;
-        loss += f64::from(weighted) * f64::from(error);
-        let slope = 2.0 * weighted / samples as f32;
-        if odd {
-            (out[sample], out[samples + sample]) = (0.5 * slope, -0.5 * slope);
-        } else {
-            out[sample] = slope;
-        }
-    }
-
-    // Backwards.
-    for (neuron, d) in d2.chunks_exact_mut(rows).enumerate() {
-        let column = neuron * rows..(neuron + 1) * rows;
-        gradient[places.w3.start + neuron] = dot(&h2[column.clone()], out);
-        scaled_product(d, of(&places.w3)[neuron], &slope2[column], out);
-    }
-    if let Some(bias) = gradient[places.b3.clone()].first_mut() {
-        *bias = sum(out);
-    }
-    product([rows, width, width], (d1, by_row), false, (d2, by_row), (of(&places.w2), w2));
-    multiply(d1, slope1);
-    let g_w2 = &mut gradient[places.w2.clone()];
-    product([width, rows, width], (g_w2, w2.transposed()), false, (h1, by_row.transposed()), (d2, by_row));
-    for (neuron, d) in d1.chunks_exact(rows).enumerate() {
-        gradient[places.w1.start + neuron] = dot(d, x);
-    }
-    // From here on only the sum over x and -x matters.
-    let halves = shift;
-    for (layer, d) in [&*d1, &*d2].into_iter().enumerate() {
-        let folded = halves[layer * width * samples..].chunks_exact_mut(samples);
-        for (folded, d) in folded.zip(d.chunks_exact(rows)) {
-            folded.copy_from_slice(&d[..samples]);
-            if odd {
-                add_scaled(folded, 1.0, &d[samples..]);
-            }
-        }
-    }
-    for (layer, bias) in [&places.b1, &places.b2].into_iter().enumerate() {
-        let folded = halves[layer * width * samples..].chunks_exact(samples).take(width);
-        for (neuron, folded) in folded.enumerate() {
-            let slope = sum(folded);
-            gradient[bias.start + neuron] = slope;
-            if let Some(extra) = gradient[places.be[layer].clone()].get_mut(neuron) {
-                *extra = slope;
-            }
-        }
-    }
-    let g_e = (&mut gradient[places.e.clone()], Strides::row_major(dims).transposed());
-    product([dims, samples, 2 * width], g_e, false, (e, by_sample.transposed()), (halves, by_sample));
-    (loss / samples as f64) as f32
-}
-
-/// Lanes of a sum: fixed, so the order of additions is.
-const LANES: usize = 16;
-
-macro_rules! vectorised {
-    ($(fn $name:ident($($argument:ident: $kind:ty),*) $(-> $result:ty)? $body:block)*) => {$(
-        #[multiversion(targets(
-            "x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2",
-            "x86_64+avx2+fma+bmi2"
-        ))]
-        fn $name($($argument: $kind),*) $(-> $result)? $body
-    )*};
-}
-
-vectorised! {
-    fn scaled_plus(out: &mut [f32], weight: f32, x: &[f32], shift: &[f32]) {
-        for ((o, x), s) in out.iter_mut().zip(x).zip(shift) {
-            *o = weight.mul_add(*x, *s);
-        }
-    }
-
-    fn add_scaled(out: &mut [f32], weight: f32, x: &[f32]) {
-        for (o, x) in out.iter_mut().zip(x) {
-            *o = weight.mul_add(*x, *o);
-        }
-    }
-
-    fn scaled_product(out: &mut [f32], weight: f32, a: &[f32], b: &[f32]) {
-        for ((o, a), b) in out.iter_mut().zip(a).zip(b) {
-            *o = weight * a * b;
-        }
-    }
-
-    fn multiply(out: &mut [f32], a: &[f32]) {
-        for (o, a) in out.iter_mut().zip(a) {
-            *o *= a;
-        }
-    }
-
-    fn dot(a: &[f32], b: &[f32]) -> f32 {
-        let mut lanes = [0.0f32; LANES];
-        let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-        let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
-        for (a, b) in a_chunks.zip(b_chunks) {
-            for lane in 0..LANES {
-                lanes[lane] = a[lane].mul_add(b[lane], lanes[lane]);
-            }
-        }
-        lanes.iter().sum::<f32>() + rest
-    }
-
-    fn sum(a: &[f32]) -> f32 {
-        let mut lanes = [0.0f32; LANES];
-        let chunks = a.chunks_exact(LANES);
-        let rest: f32 = chunks.remainder().iter().sum();
-        for a in chunks {
-            for lane in 0..LANES {
-                lanes[lane] += a[lane];
-            }
-        }
-        lanes.iter().sum::<f32>() + rest
-    }
-
-    fn activate_leaky(a: &mut [f32], slope: &mut [f32]) {
-        activate_with::<LeakyRelu>(a, slope);
-    }
-
-    fn activate_silu(a: &mut [f32], slope: &mut [f32]) {
-        activate_with::<Silu>(a, slope);
-    }
-}
-
-#[inline(always)]
-fn activate_with<A: ActivationFn>(a: &mut [f32], slope: &mut [f32]) {
-    for (a, s) in a.iter_mut().zip(slope) {
-        (*a, *s) = A::value_and_slope(*a);
-    }
-}
-
-/// Replaces preactivations by activations and writes the slopes.
-fn activate(activation: Activation, a: &mut [f32], slope: &mut [f32]) {
-    match activation {
-        Activation::LeakyRelu => activate_leaky(a, slope),
-        Activation::Silu => activate_silu(a, slope),
-    }
+    workspace.load(mlp, batch);
+    workspace.forward(mlp);
+    let loss = workspace.compare(mlp.config().odd, batch);
+    workspace.backward(mlp, gradient);
+    loss
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MlpConfig;
+    use crate::{Activation, MlpConfig};
     use rand::{Rng, SeedableRng};
     use rand_pcg::Pcg64;
 

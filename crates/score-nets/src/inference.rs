@@ -3,10 +3,13 @@
 //! All rows of a batch share their time, so the embedding is folded into the biases once, and what is left per
 //! row is `w3 . act( W2 act( w1 x + c1 ) + c2 ) + b3`. A block of [`LANES`] rows runs through both layers in
 //! registers and the first-level cache. A row's answer depends on that row alone: short blocks are padded.
+#![expect(clippy::inline_always, reason = "must be compiled with the instruction set of its caller")]
 
 use crate::activation::{ActivationFn, LeakyRelu, Silu};
 use crate::{Activation, Mlp};
 use multiversion::multiversion;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows of a block: three vectors of 16 floats.
 const LANES: usize = 48;
@@ -94,6 +97,43 @@ impl FusedMlp {
             (Activation::Silu, false) => silu(&net, &mut hidden, scale, x, out),
             (Activation::Silu, true) => silu_odd(&net, &mut hidden, scale, x, out),
         }
+    }
+}
+
+/// Noise levels remembered with their folded biases: more than the steps of a usual time grid; 2 MiB for a width
+/// of 64. A full store is emptied: an adaptive integrator never asks twice, and a fixed grid fits.
+const REMEMBERED: usize = 4096;
+
+/// A packed net that remembers its folded biases: every block of an ensemble asks for the same noise levels.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    net: FusedMlp,
+    /// By the bits of the coordinate.
+    folded: Mutex<HashMap<u64, Arc<Folded>>>,
+}
+
+impl Remembered {
+    pub(crate) fn new(net: FusedMlp) -> Self {
+        Self { net, folded: Mutex::default() }
+    }
+
+    /// The net.
+    pub(crate) fn mlp(&self) -> &Mlp {
+        self.net.mlp()
+    }
+
+    /// [`FusedMlp::evaluate`] at `coordinate`.
+    pub(crate) fn evaluate(&self, coordinate: f64, scale: f64, x: &[f64], out: &mut [f64]) {
+        let folded = {
+            // A panic elsewhere cannot have left a half-made entry.
+            let mut folded = self.folded.lock().unwrap_or_else(PoisonError::into_inner);
+            if folded.len() >= REMEMBERED {
+                folded.clear();
+            }
+            let fold = || Arc::new(self.net.fold(coordinate));
+            Arc::clone(folded.entry(coordinate.to_bits()).or_insert_with(fold))
+        };
+        self.net.evaluate(&folded, scale, x, out);
     }
 }
 

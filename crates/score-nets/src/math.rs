@@ -1,5 +1,6 @@
 //! Elementary functions in single precision, as straight-line code that vectorises and rounds the same on
 //! every machine. Their errors are tested against double precision.
+#![expect(clippy::inline_always, reason = "must be compiled with the instruction set of its caller")]
 
 /// Adding `1.5 * 2^23` rounds to an integer and leaves that integer in the low bits.
 const ROUND: f32 = 12_582_912.0;
@@ -15,8 +16,8 @@ pub(crate) fn sigmoid(a: f32) -> f32 {
 /// `x = n ln 2 + r` with `|r| <= ln 2 / 2`, `ln 2` in two parts so that `r` is exact, the Taylor series of
 /// order 7 (next term 4e-9), and `2^n` written into the exponent.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
-    const LN2_HIGH: f32 = 0.693_359_375;
+pub(crate) fn exp(x: f32) -> f32 {
+    const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let x = x.clamp(-87.0, 87.0);
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);

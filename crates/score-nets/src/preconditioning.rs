@@ -17,7 +17,6 @@
 //! F* = ( x_0 - kappa_2 y/A ) / sqrt(V kappa_2/A) = ( V x_0 - kappa_2 (y - x_0) ) / sqrt(A V kappa_2)
 //! ```
 
-use sde_core::ParameterError;
 use serde::{Deserialize, Serialize};
 
 /// The map between the score of data of variance `kappa_2` and a net of order one; see the formulas above each
@@ -25,15 +24,15 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use score_nets::Preconditioning;
-/// let p = Preconditioning::new(1.0)?;
+/// let p = Preconditioning { kappa_2: 1.0 };
 /// // x_0 = 1 with noise of variance V = 3, y = 2: the linear guess is 1/2
 /// assert_eq!(p.input_scale(3.0), 0.5);
 /// assert!((p.target(1.0, 2.0, 3.0) - 0.5 / 0.75f64.sqrt()).abs() < 1e-15);
-/// # Ok::<(), sde_core::ParameterError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preconditioning {
-    kappa_2: f64,
+    /// The variance of the data, positive.
+    pub kappa_2: f64,
 }
 
 impl Preconditioning {
@@ -43,23 +42,6 @@ impl Preconditioning {
     /// The noise variance above which the score is taken to be linear: for data of order one the rest is below
     /// the error of a net.
     pub const LINEAR_ABOVE: f64 = 150.0;
-
-    /// For data of variance `kappa_2`.
-    ///
-    /// # Errors
-    /// [`ParameterError`] unless it is finite and positive.
-    pub fn new(kappa_2: f64) -> Result<Self, ParameterError> {
-        if kappa_2.is_finite() && kappa_2 > 0.0 {
-            Ok(Self { kappa_2 })
-        } else {
-            Err(ParameterError::NotPositive { name: "kappa_2", value: kappa_2 })
-        }
-    }
-
-    /// The variance of the data.
-    pub fn kappa_2(&self) -> f64 {
-        self.kappa_2
-    }
 
     /// `1/sqrt(A)`: what `y` is multiplied by before the net sees it.
     pub fn input_scale(&self, noise: f64) -> f64 {
@@ -91,7 +73,7 @@ mod tests {
 
     #[test]
     fn target_and_score_are_those_of_the_denoiser() {
-        let p = Preconditioning::new(1.0625).unwrap();
+        let p = Preconditioning { kappa_2: 1.0625 };
         for (clean, z, v) in [(1.1, 0.3, 0.01f64), (-0.7, -1.2, 2.5), (0.2, 2.0, 140.0)] {
             let y = clean + v.sqrt() * z;
             let total = v + 1.0625;
@@ -109,7 +91,7 @@ mod tests {
     fn input_and_target_have_variance_one() {
         // E over independent x_0 of variance kappa_2 and z of variance 1, by four equally likely sign pairs.
         let kappa_2 = 0.7f64;
-        let p = Preconditioning::new(kappa_2).unwrap();
+        let p = Preconditioning { kappa_2 };
         for v in [1e-4f64, 0.3, 50.0] {
             let (mut input, mut target) = (0.0, 0.0);
             for (a, b) in [(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)] {
@@ -120,13 +102,6 @@ mod tests {
             }
             assert_relative_eq!(input, 1.0, max_relative = 1e-12);
             assert_relative_eq!(target, 1.0, max_relative = 1e-9);
-        }
-    }
-
-    #[test]
-    fn domain() {
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(Preconditioning::new(bad).is_err());
         }
     }
 }

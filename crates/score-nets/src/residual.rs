@@ -1,6 +1,6 @@
 //! A net that is the correction to the score of a Gaussian.
 
-use crate::fold_cache::FoldCache;
+use crate::inference::Remembered;
 use crate::{FusedMlp, Mlp, Preconditioning};
 use sde_core::{Batch, BatchMut, EvalError, NoiseSchedule, ParameterError, ScoreModel, values, values_mut};
 
@@ -18,8 +18,7 @@ use sde_core::{Batch, BatchMut, EvalError, NoiseSchedule, ParameterError, ScoreM
 /// Acts on every site alone. The biases of a time are computed once and shared by all blocks of a batch.
 #[derive(Debug)]
 pub struct ResidualScore<S> {
-    net: FusedMlp,
-    biases: FoldCache,
+    net: Remembered,
     preconditioning: Preconditioning,
     schedule: S,
 }
@@ -30,8 +29,11 @@ impl<S: NoiseSchedule> ResidualScore<S> {
     /// # Errors
     /// [`ParameterError`] unless `kappa_2` is finite and positive.
     pub fn new(mlp: Mlp, kappa_2: f64, schedule: S) -> Result<Self, ParameterError> {
-        let preconditioning = Preconditioning::new(kappa_2)?;
-        Ok(Self { net: FusedMlp::new(mlp), biases: FoldCache::default(), preconditioning, schedule })
+        if !(kappa_2.is_finite() && kappa_2 > 0.0) {
+            return Err(ParameterError::NotPositive { name: "kappa_2", value: kappa_2 });
+        }
+        let net = Remembered::new(FusedMlp::new(mlp));
+        Ok(Self { net, preconditioning: Preconditioning { kappa_2 }, schedule })
     }
 
     /// The net.
@@ -65,8 +67,8 @@ impl<S: NoiseSchedule> ScoreModel for ResidualScore<S> {
             }
             return Ok(());
         }
-        let folded = self.biases.get(&self.net, self.preconditioning.coordinate(noise));
-        self.net.evaluate(&folded, shrink * self.preconditioning.input_scale(noise), x, out);
+        let p = self.preconditioning;
+        self.net.evaluate(p.coordinate(noise), shrink * p.input_scale(noise), x, out);
         for (s, x) in out.iter_mut().zip(x) {
             *s = slope.mul_add(*x, weight * *s);
         }
@@ -146,6 +148,14 @@ mod tests {
                 let part = scores(&model, &x.slice(s![start..end, ..]).to_owned(), t);
                 assert_eq!(part, whole.slice(s![start..end, ..]));
             }
+        }
+    }
+
+    #[test]
+    fn domain() {
+        let schedule = VarianceExpanding::new(10.0).unwrap();
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(ResidualScore::new(mlp(), bad, schedule).is_err());
         }
     }
 

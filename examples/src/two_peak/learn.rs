@@ -64,7 +64,7 @@ pub fn learn(setup: &Setup) -> Result<Learned, Failure> {
 
 fn residual(setup: &Setup, data: &[f64]) -> Result<Box<dyn ScoreModel + Send + Sync>, Failure> {
     let mut batches = ResidualBatches::new(data, PAIRS, setup.seed ^ (BATCHES << 32))?;
-    let kappa_2 = batches.scales().kappa_2();
+    let kappa_2 = batches.scales().kappa_2;
     let mut rng = Pcg64::new(setup.seed.into(), INITIAL_WEIGHTS);
     let net = Mlp::new(MlpConfig::residual(), &mut rng)?.with_zero_output();
     let progress = Progress::new("training", STEPS, "steps");

@@ -6,7 +6,7 @@
 //! | [`StochasticHeun`] | any [`Drift`](crate::Drift) | 1, 2 | 2 |
 //! | [`ExactTransition`] | [`Forward`](crate::Forward) | exact | 0 |
 //! | [`ExponentialEuler`] | [`Reverse`](crate::Reverse) | -, 1 | 1 |
-//! | [`ChurnHeun`] | [`Reverse`](crate::Reverse) | -, 2 | 2 |
+//! | [`ChurnHeun`] | [`Reverse`](crate::Reverse) | -, 2 (matched prior) | 2 |
 //! | [`PredictorCorrector`] | [`Reverse`](crate::Reverse) | that of its predictor | 1 + corrections |
 //! | [`Heun`] | `g = 0` | 2 | 2 |
 //! | [`DormandPrince`] | `g = 0` | 5, to a tolerance | 6 a trial step |

@@ -1,10 +1,10 @@
-//! A net that is the score itself.
+//! A score that is the answer of a net itself: the paper's parametrisation.
 
-use crate::fold_cache::FoldCache;
+use crate::inference::Remembered;
 use crate::{FusedMlp, Mlp};
 use sde_core::{Batch, BatchMut, EvalError, ScoreModel, values, values_mut};
 
-/// The score `s(x,t) = n(x,t)`, as the paper's nets answer it: the coordinate of the net is the time.
+/// The score `s(x,t) = n(x,t)`, with the time as the coordinate of the noise level.
 ///
 /// Acts on every site alone. The biases of a time are computed once and shared by all blocks of a batch.
 ///
@@ -22,14 +22,13 @@ use sde_core::{Batch, BatchMut, EvalError, ScoreModel, values, values_mut};
 /// ```
 #[derive(Debug)]
 pub struct DirectScore {
-    net: FusedMlp,
-    biases: FoldCache,
+    net: Remembered,
 }
 
 impl DirectScore {
     /// The score that `mlp` answers.
     pub fn new(mlp: Mlp) -> Self {
-        Self { net: FusedMlp::new(mlp), biases: FoldCache::default() }
+        Self { net: Remembered::new(FusedMlp::new(mlp)) }
     }
 
     /// The net.
@@ -40,8 +39,7 @@ impl DirectScore {
 
 impl ScoreModel for DirectScore {
     fn score(&self, x: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
-        let folded = self.biases.get(&self.net, t);
-        self.net.evaluate(&folded, 1.0, values(&x), values_mut(&mut out));
+        self.net.evaluate(t, 1.0, values(&x), values_mut(&mut out));
         Ok(())
     }
 }
