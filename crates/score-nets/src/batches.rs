@@ -85,6 +85,11 @@ impl ResidualBatches {
         self.scales
     }
 
+    /// The largest magnitude in the data.
+    pub fn largest(&self) -> f64 {
+        self.magnitudes[self.magnitudes.len() - 1]
+    }
+
     /// The batch of step `step`.
     pub fn batch(&mut self, step: u64) -> TrainingBatch<'_> {
         let mut rng = Pcg64::new(u128::from(self.seed), u128::from(step));

@@ -21,6 +21,8 @@ pub struct ResidualScore<S> {
     net: Remembered,
     preconditioning: Preconditioning,
     schedule: S,
+    /// Largest magnitude of the denoised value.
+    bound: f64,
 }
 
 impl<S: NoiseSchedule> ResidualScore<S> {
@@ -33,7 +35,19 @@ impl<S: NoiseSchedule> ResidualScore<S> {
             return Err(ParameterError::NotPositive { name: "kappa_2", value: kappa_2 });
         }
         let net = Remembered::new(FusedMlp::new(mlp));
-        Ok(Self { net, preconditioning: Preconditioning { kappa_2 }, schedule })
+        Ok(Self { net, preconditioning: Preconditioning { kappa_2 }, schedule, bound: f64::INFINITY })
+    }
+
+    /// Keeps the denoised value `y + V s^`, `y = x/f`, `s^ = f s`, within `+-magnitude`: the largest magnitude in
+    /// the data.
+    ///
+    /// A mean over data lies between the smallest and the largest of them, so this changes nothing where the net is
+    /// right. Where it is not, beyond the inputs it was trained on, a trajectory is pulled back instead of running
+    /// away: one in a million did, and a single one spoils `kappa_8`.
+    #[must_use]
+    pub fn bounded_by(mut self, magnitude: f64) -> Self {
+        self.bound = magnitude;
+        self
     }
 
     /// The net.
@@ -69,8 +83,14 @@ impl<S: NoiseSchedule> ScoreModel for ResidualScore<S> {
         }
         let p = self.preconditioning;
         self.net.evaluate(p.coordinate(noise), shrink * p.input_scale(noise), x, out);
+        // Where y + V s^ leaves the bound, s^ = (+-bound - y)/V.
+        let gain = noise / shrink;
         for (s, x) in out.iter_mut().zip(x) {
-            *s = slope.mul_add(*x, weight * *s);
+            *s = slope * x + weight * *s;
+            let denoised = gain * *s + shrink * x;
+            if denoised.abs() > self.bound {
+                *s = (self.bound.copysign(denoised) - shrink * x) / gain;
+            }
         }
         Ok(())
     }
@@ -114,6 +134,23 @@ mod tests {
             net.evaluate(&folded, 1.0, &[x / total.sqrt()], &mut f);
             let denoised = x * 1.0625 / total + (v * 1.0625 / total).sqrt() * f[0];
             assert!((s - (denoised - x) / v).abs() < 2e-6, "{x}");
+        }
+    }
+
+    #[test]
+    fn bounded_denoisers_stay_within_the_data() {
+        for t in [0.01, 0.3, 0.6] {
+            let schedule = VariancePreserving::new(10.0).unwrap();
+            let kernel = schedule.transition(0.0, t);
+            let (f, v) = (kernel.mean_factor, kernel.noise_to_signal());
+            let free = ResidualScore::new(mlp(), 1.0625, schedule).unwrap();
+            let bounded = ResidualScore::new(mlp(), 1.0625, schedule).unwrap().bounded_by(0.8);
+            let x = points() * 3.0;
+            let denoised = |s: f64, x: f64| x / f + v * f * s;
+            for ((a, b), &x) in scores(&free, &x, t).iter().zip(&scores(&bounded, &x, t)).zip(&x) {
+                let (a, b) = (denoised(*a, x), denoised(*b, x));
+                assert!((b - a.clamp(-0.8, 0.8)).abs() < 1e-12 * (1.0 + v), "{t} {x}: {a} {b}");
+            }
         }
     }
 

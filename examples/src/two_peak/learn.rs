@@ -64,7 +64,7 @@ pub fn learn(setup: &Setup) -> Result<Learned, Failure> {
 
 fn residual(setup: &Setup, data: &[f64]) -> Result<Box<dyn ScoreModel + Send + Sync>, Failure> {
     let mut batches = ResidualBatches::new(data, PAIRS, setup.seed ^ (BATCHES << 32))?;
-    let kappa_2 = batches.scales().kappa_2;
+    let (kappa_2, largest) = (batches.scales().kappa_2, batches.largest());
     let mut rng = Pcg64::new(setup.seed.into(), INITIAL_WEIGHTS);
     let net = Mlp::new(MlpConfig::residual(), &mut rng)?.with_zero_output();
     let progress = Progress::new("training", STEPS, "steps");
@@ -75,7 +75,7 @@ fn residual(setup: &Setup, data: &[f64]) -> Result<Box<dyn ScoreModel + Send + S
         |step, _loss| progress.set(step),
     )?;
     progress.finish();
-    Ok(Box::new(ResidualScore::new(net, kappa_2, setup.scheme.schedule.clone())?))
+    Ok(Box::new(ResidualScore::new(net, kappa_2, setup.scheme.schedule.clone())?.bounded_by(largest)))
 }
 
 fn direct(setup: &Setup, data: &[f64]) -> Result<Box<dyn ScoreModel + Send + Sync>, Failure> {

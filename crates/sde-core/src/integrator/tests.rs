@@ -211,6 +211,21 @@ impl NormalSource for Path<'_> {
     }
 }
 
+/// Where paths from zero end at `t = 1`, all driven by the same Brownian motion.
+fn ends<P: Drift>(
+    process: &P,
+    scheme: &mut impl Integrator<P>,
+    fine: &Array2<f64>,
+    steps: usize,
+) -> Vec<f64> {
+    let mut x = Array2::zeros((fine.ncols(), 1));
+    for step in TimeGrid::uniform(0.0, 1.0, steps).unwrap().steps() {
+        let path = Path { fine, per_step: fine.nrows() / steps, step: step.index };
+        scheme.step(process, step, x.view_mut(), &path).unwrap();
+    }
+    x.into_iter().collect()
+}
+
 #[test]
 fn additive_noise_gives_strong_order_one() {
     // Root-mean-square distance of paths with h and h/2 under the same Brownian motion, for a nonlinear drift and a
@@ -222,19 +237,6 @@ fn additive_noise_gives_strong_order_one() {
         z[0]
     });
     let process = DriftFn { drift: |x: f64, t: f64| (2.0 * x).sin() - x + t, strength: |t: f64| 1.0 + t };
-    fn ends<P: Drift>(
-        process: &P,
-        scheme: &mut impl Integrator<P>,
-        fine: &Array2<f64>,
-        steps: usize,
-    ) -> Vec<f64> {
-        let mut x = Array2::zeros((fine.ncols(), 1));
-        for step in TimeGrid::uniform(0.0, 1.0, steps).unwrap().steps() {
-            let path = Path { fine, per_step: fine.nrows() / steps, step: step.index };
-            scheme.step(process, step, x.view_mut(), &path).unwrap();
-        }
-        x.into_iter().collect()
-    }
     let distance = |a: &[f64], b: &[f64]| {
         (a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / rows as f64).sqrt()
     };
