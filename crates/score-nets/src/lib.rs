@@ -10,7 +10,9 @@
 //!    [`Preconditioning`] that makes one net serve every schedule.
 //! 4. [`loss_and_gradient`], [`Adam`], [`Ema`], [`LearningRate`], [`clip_gradient`]: the parts of a training
 //!    step.
-//! 5. [`MlpGraph`]: the same net in candle, for automatic differentiation and other devices.
+//! 5. [`ResidualBatches`] and [`DenoisingBatches`]: score matching as regression; [`Trainer`]: the loop, with
+//!    validation, averaging and [`Checkpoint`]s; [`read_published`]: nets saved by PyTorch.
+//! 6. [`MlpGraph`]: the same net in candle, for automatic differentiation and other devices.
 //!
 //! ```
 //! use rand::SeedableRng;
@@ -30,8 +32,6 @@
 
 mod activation;
 mod adam;
-mod batches;
-mod denoising;
 mod direct;
 mod ema;
 mod embedding;
@@ -49,12 +49,9 @@ mod matmul;
 mod mlp;
 mod preconditioning;
 mod residual;
-mod trainer;
 
 pub use activation::Activation;
 pub use adam::{Adam, AdamConfig, clip_gradient};
-pub use batches::{DataError, ResidualBatches};
-pub use denoising::{DenoisingBatches, Times};
 pub use direct::DirectScore;
 pub use ema::Ema;
 pub use embedding::Embedding;
@@ -67,7 +64,26 @@ pub use learning_rate::LearningRate;
 pub use mlp::{Mlp, MlpConfig};
 pub use preconditioning::Preconditioning;
 pub use residual::ResidualScore;
-pub use trainer::{TrainConfig, TrainError, train};
+
+// Training: batches, the loop, and what it leaves on disk.
+mod batches;
+mod checkpoint;
+mod data;
+mod files;
+mod published;
+mod tensors;
+mod train_config;
+mod trainer;
+
+pub use batches::{
+    BatchBuffer, BatchSource, DenoisingBatches, DenoisingConfig, ResidualBatches, ResidualConfig,
+    SourceError, SourceSettings, Times,
+};
+pub use checkpoint::{Best, Checkpoint, CheckpointError};
+pub use published::{PublishedError, read_published};
+pub use tensors::TensorError;
+pub use train_config::{TrainConfig, TrainConfigError};
+pub use trainer::{Progress, Stop, TrainError, Trained, Trainer, Validation};
 
 pub use candle_core;
 pub use candle_nn;

@@ -1,199 +1,358 @@
 //! The training loop.
+//!
+//! ```text
+//! batch(n)  ->  loss, gradient  ->  clip  ->  Adam at rate(n)  ->  average
+//! ```
+//!
+//! Every part is a function of the seeds and the step `n`: the same settings give the same bits, in one go or
+//! through any number of checkpoints. The result is the exponential average of the weights, or, when held-out
+//! batches are given, the average with the smallest loss on them.
 
+use crate::checkpoint::Best;
 use crate::{
-    Adam, AdamConfig, Ema, LearningRate, Mlp, TrainingBatch, Workspace, clip_gradient, loss_and_gradient,
+    Adam, BatchBuffer, BatchSource, Checkpoint, CheckpointError, Ema, Mlp, TrainConfig, TrainConfigError,
+    Workspace, clip_gradient, loss_and_gradient,
 };
-use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
-/// How a net is trained.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainConfig {
-    /// Steps of the optimiser.
-    pub steps: u64,
-    /// The learning rate along them.
-    pub learning_rate: LearningRate,
-    /// The optimiser's constants.
-    pub adam: AdamConfig,
-    /// Largest norm of a gradient, if it is to be clipped.
-    pub clip: Option<f64>,
-    /// Steps over which the average of the weights forgets; without it the last weights are the result.
-    pub average: Option<f64>,
+/// When to measure the loss on held-out batches, and when to give up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validation {
+    /// Steps from one validation to the next, at least 1.
+    pub every: u64,
+    /// Number of held-out batches, at least 1: those of steps `0..batches` of the held-out source.
+    pub batches: u64,
+    /// Early stopping: end after this many validations in a row without a new best one.
+    pub patience: Option<u64>,
 }
 
-impl TrainConfig {
-    /// The recipe for [`ResidualBatches`](crate::ResidualBatches): Adam with betas 0.9 and 0.99, a peak rate of
-    /// 3e-3 after 200 steps, a cosine to zero, and an average over a tenth of the run.
-    pub fn residual(steps: u64) -> Self {
-        Self {
-            steps,
-            learning_rate: LearningRate::WarmupCosine {
-                peak: 3e-3,
-                warmup: 200.min(steps),
-                total: steps,
-                floor: 0.0,
-            },
-            adam: AdamConfig { beta_2: 0.99, ..AdamConfig::default() },
-            clip: None,
-            average: Some((steps as f64 / 10.0).max(1.0)),
-        }
-    }
+/// News of a training run, once per step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Steps made.
+    pub step: u64,
+    /// Loss of this step's batch.
+    pub loss: f64,
+    /// Norm of the gradient before clipping.
+    pub gradient_norm: f64,
+    /// Loss of the averaged weights on the held-out batches, if they were tried after this step.
+    pub validation: Option<f64>,
+}
 
-    /// The paper's Table 3: Adam at a constant rate of 1e-4.
-    pub fn paper(steps: u64) -> Self {
-        Self {
-            steps,
-            learning_rate: LearningRate::Constant { rate: 1e-4 },
-            adam: AdamConfig::default(),
-            clip: None,
-            average: None,
-        }
-    }
+/// Why a run ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// All steps were made.
+    Finished,
+    /// Validation did not improve any more.
+    Patience,
+    /// The progress callback asked for it.
+    Interrupted,
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// The averaged net: of the best validation, or without one, of the last step.
+    pub mlp: Mlp,
+    /// Steps made.
+    pub step: u64,
+    /// Why it ended.
+    pub stop: Stop,
+    /// The best validation.
+    pub best: Option<Best>,
 }
 
 /// Training failed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// The loss or the gradient became infinite or not a number.
-    #[error("training diverged at step {step}: the loss is {loss}, the norm of the gradient {norm}")]
+    #[error("training diverged at step {step}: the loss is {loss}, the norm of the gradient {gradient_norm}")]
     Diverged {
         /// The step.
         step: u64,
         /// The loss found there.
-        loss: f32,
+        loss: f64,
         /// The norm of the gradient found there.
-        norm: f64,
-        /// The net as it was when last recorded with finite weights.
+        gradient_norm: f64,
+        /// The last averaged net known to be good; the trainer is left with its weights.
         last_good: Box<Mlp>,
     },
+    /// A checkpoint could not be written.
+    #[error("the run stopped at a checkpoint")]
+    Checkpoint(#[from] CheckpointError),
 }
 
-/// Steps between two records of a good net.
-const RECORD: u64 = 1000;
+/// Steps over which losses are averaged to tell whether the net is still good.
+const WATCH: u64 = 100;
 
-/// Trains `mlp` on the batches that `batch` makes of a step's number and a visitor.
-///
-/// `progress` hears of every step and its loss.
+/// A net in training.
 ///
 /// ```
 /// use rand::SeedableRng;
-/// use score_nets::{Mlp, MlpConfig, ResidualBatches, TrainConfig, train};
+/// use score_nets::{BatchSource, Mlp, MlpConfig, ResidualBatches, ResidualConfig, Stop, TrainConfig, Trainer};
+/// use std::ops::ControlFlow;
 /// let data: Vec<f64> = (0..1000).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
-/// let mut batches = ResidualBatches::new(&data, 64, 1)?;
+/// let source = ResidualBatches::new(&data, ResidualConfig { pairs: 64, seed: 1, ..ResidualConfig::default() })?;
 /// let net = Mlp::new(MlpConfig::residual(), &mut rand_pcg::Pcg64::seed_from_u64(1))?.with_zero_output();
+/// let mut trainer = Trainer::new(net, source, TrainConfig::residual(300))?;
 /// let (mut first, mut last) = (0.0, 0.0);
-/// let net = train(net, &TrainConfig::residual(300), |step, learn| learn(batches.batch(step)), |step, loss| {
-///     if step == 0 { first = loss } else { last = loss }
+/// let trained = trainer.train(&mut |progress| {
+///     if progress.step == 1 { first = progress.loss } else { last = progress.loss }
+///     ControlFlow::Continue(())
 /// })?;
+/// assert_eq!(trained.stop, Stop::Finished);
 /// assert!(last < 0.5 * first);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # Errors
-/// [`TrainError::Diverged`], with the last good net.
-pub fn train(
-    mut mlp: Mlp,
-    config: &TrainConfig,
-    mut batch: impl FnMut(u64, &mut dyn FnMut(TrainingBatch<'_>)),
-    mut progress: impl FnMut(u64, f32),
-) -> Result<Mlp, TrainError> {
-    let mut adam = Adam::new(config.adam, mlp.parameters().len());
-    let mut ema = config.average.map(|horizon| Ema::new(horizon, mlp.parameters()));
-    let mut workspace = Workspace::new(&mlp);
-    let mut gradient = vec![0.0; mlp.parameters().len()];
-    let mut last_good = mlp.clone();
-    for step in 0..config.steps {
-        let mut loss = f32::NAN;
-        batch(step, &mut |batch| loss = loss_and_gradient(&mlp, batch, &mut workspace, &mut gradient));
-        let norm = clip_gradient(&mut gradient, config.clip.unwrap_or(f64::MAX));
-        if !loss.is_finite() || !norm.is_finite() {
-            return Err(TrainError::Diverged { step, loss, norm, last_good: Box::new(last_good) });
-        }
-        if step % RECORD == 0 {
-            last_good.parameters_mut().copy_from_slice(mlp.parameters());
-        }
-        adam.step(config.learning_rate.at(step), mlp.parameters_mut(), &gradient);
-        if let Some(ema) = &mut ema {
-            ema.update(mlp.parameters());
-        }
-        progress(step, loss);
-    }
-    if let Some(ema) = ema {
-        mlp.parameters_mut().copy_from_slice(&ema.average);
-    }
-    Ok(mlp)
+#[derive(Debug)]
+pub struct Trainer<S> {
+    config: TrainConfig,
+    source: S,
+    mlp: Mlp,
+    adam: Adam,
+    ema: Ema,
+    step: u64,
+    validation: Option<(Validation, Vec<BatchBuffer>)>,
+    best: Option<(Best, Vec<f32>)>,
+    worse: u64,
+    checkpoints: Option<(PathBuf, u64)>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{DenoisingBatches, MlpConfig, Times};
-    use rand::SeedableRng;
-    use sde_core::VarianceExpanding;
-
-    fn net() -> Mlp {
-        Mlp::new(MlpConfig::paper(), &mut rand_pcg::Pcg64::seed_from_u64(1)).unwrap()
+impl<S: BatchSource> Trainer<S> {
+    /// A run that has made no step.
+    ///
+    /// # Errors
+    /// [`TrainConfigError`] if a setting is out of its domain.
+    pub fn new(mlp: Mlp, source: S, config: TrainConfig) -> Result<Self, TrainConfigError> {
+        config.validate()?;
+        let adam = Adam::new(config.adam, mlp.parameters().len());
+        let ema = Ema::new(config.average_horizon, mlp.parameters());
+        Ok(Self {
+            config,
+            source,
+            mlp,
+            adam,
+            ema,
+            step: 0,
+            validation: None,
+            best: None,
+            worse: 0,
+            checkpoints: None,
+        })
     }
 
-    fn data() -> Vec<f64> {
-        (0..10_000).map(|i| f64::from(i % 2) * 2.0 - 1.0 + 0.25 * f64::from(i).sin()).collect()
+    /// Goes on from a checkpoint at `path`, with the same source and settings; only `steps` may differ.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if the checkpoint cannot be read, or was of another run.
+    pub fn resume(path: impl AsRef<Path>, source: S, config: TrainConfig) -> Result<Self, CheckpointError> {
+        let path = path.as_ref();
+        let saved = Checkpoint::read(path)?;
+        let steps = config.steps;
+        compare(path, "train", &config, &TrainConfig { steps, ..saved.train })?;
+        compare(path, "source", &source.settings(), &saved.source)?;
+        let mlp = Mlp::from_parameters(saved.net, saved.weights)
+            .map_err(|source| CheckpointError::Net { file: path.into(), source })?;
+        let adam = Adam {
+            config: config.adam,
+            steps: saved.step,
+            first_moment: saved.first_moment,
+            second_moment: saved.second_moment,
+        };
+        let ema = Ema { horizon: config.average_horizon, updates: saved.step, average: saved.average };
+        Ok(Self {
+            config,
+            source,
+            mlp,
+            adam,
+            ema,
+            step: saved.step,
+            validation: None,
+            best: saved.best.zip(saved.best_weights),
+            worse: saved.worse,
+            checkpoints: None,
+        })
     }
 
-    #[test]
-    fn a_diverging_net_gives_back_the_last_good_one() {
-        let data = data();
-        let schedule = VarianceExpanding::new(10.0).unwrap();
-        let mut batches = DenoisingBatches::new(&data, schedule, 64, Times::PerSample, 1).unwrap();
-        let mut config = TrainConfig::paper(5000);
-        config.learning_rate = LearningRate::Constant { rate: 1e15 };
-        let error = train(net(), &config, |step, learn| learn(batches.batch(step)), |_, _| ());
-        let TrainError::Diverged { step, last_good, .. } = error.unwrap_err();
-        assert!(step > 0 && step < 1000);
-        assert_eq!(*last_good, net());
+    /// Keeps the average with the smallest loss on batches of `held_out`.
+    ///
+    /// # Panics
+    /// If the interval or the number of batches is zero.
+    #[must_use]
+    pub fn with_validation(mut self, validation: Validation, held_out: &mut dyn BatchSource) -> Self {
+        assert!(validation.every > 0 && validation.batches > 0, "validation needs batches and an interval");
+        let batches = (0..validation.batches).map(|step| {
+            let mut batch = BatchBuffer::new(held_out.samples());
+            held_out.fill(step, &mut batch);
+            batch
+        });
+        self.validation = Some((validation, batches.collect()));
+        self
     }
 
-    #[test]
-    fn plain_score_matching_comes_near_its_least_loss() {
-        // The least loss is that of the exact score: E Xi (s + z/sqrt(Xi))^2 is what the posterior leaves open,
-        // between 0 (no noise) and 1 (the noise of the data hides nothing). Training must come within 5 % of
-        // the exact score's own loss on the same batches.
-        let model = sde_core::TwoPeak::new(1.0, 0.25).unwrap();
-        let mut data = vec![0.0; 50_000];
-        model.fill(&sde_core::Noise::new(1, 0).block(0, 0), &mut data);
-        let schedule = VarianceExpanding::new(10.0).unwrap();
-        let mut batches = DenoisingBatches::new(&data, schedule, 512, Times::PerSample, 1).unwrap();
-        let mut config = TrainConfig::paper(3000);
-        config.learning_rate = LearningRate::Constant { rate: 2e-3 };
-        config.average = Some(300.0);
-        let net = train(net(), &config, |step, learn| learn(batches.batch(step)), |_, _| ()).unwrap();
-        let (mut learned, mut exact) = (0.0, 0.0);
-        let mut workspace = Workspace::new(&net);
-        let mut gradient = vec![0.0; net.parameters().len()];
-        for step in 1_000_000..1_000_040 {
-            let batch = batches.batch(step);
-            learned += f64::from(loss_and_gradient(&net, batch, &mut workspace, &mut gradient)) / 40.0;
-            for i in 0..batch.x.len() {
-                let noised = model.noised(sde_core::NoiseSchedule::transition(
-                    &schedule,
-                    0.0,
-                    f64::from(batch.coordinate[i]),
-                ));
-                let (mu, v, x) = (noised.mu(), noised.sigma().powi(2), f64::from(batch.x[i]));
-                let score = (mu * (mu * x / v).tanh() - x) / v;
-                let error = score - f64::from(batch.target[i]);
-                exact += f64::from(batch.weight[i]) * error * error / (40.0 * batch.x.len() as f64);
+    /// Writes a checkpoint to `path` after every `every` steps and at the end.
+    ///
+    /// # Panics
+    /// If the interval is zero.
+    #[must_use]
+    pub fn with_checkpoints(mut self, path: impl Into<PathBuf>, every: u64) -> Self {
+        assert!(every > 0, "checkpoints need an interval");
+        self.checkpoints = Some((path.into(), every));
+        self
+    }
+
+    /// Steps made so far.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// The net as the optimiser has it, not averaged.
+    pub fn mlp(&self) -> &Mlp {
+        &self.mlp
+    }
+
+    /// The whole state of the run.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            net: *self.mlp.config(),
+            train: self.config,
+            source: self.source.settings(),
+            step: self.step,
+            best: self.best.as_ref().map(|(best, _)| *best),
+            worse: self.worse,
+            weights: self.mlp.parameters().to_vec(),
+            average: self.ema.average.clone(),
+            first_moment: self.adam.first_moment.clone(),
+            second_moment: self.adam.second_moment.clone(),
+            best_weights: self.best.as_ref().map(|(_, weights)| weights.clone()),
+        }
+    }
+
+    /// Makes the remaining steps; `progress` hears of each and can stop the run.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] when a loss or gradient is not finite, with the last good weights restored;
+    /// [`TrainError::Checkpoint`] when a checkpoint cannot be written.
+    pub fn train(
+        &mut self,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Trained, TrainError> {
+        let mut workspace = Workspace::new(&self.mlp);
+        let mut gradient = vec![0.0; self.mlp.parameters().len()];
+        let mut batch = BatchBuffer::new(self.source.samples());
+        let mut watch = Watch::new(&self.ema.average);
+        let mut stop = Stop::Finished;
+        while self.step < self.config.steps {
+            self.source.fill(self.step, &mut batch);
+            let loss = f64::from(loss_and_gradient(&self.mlp, batch.view(), &mut workspace, &mut gradient));
+            let gradient_norm = clip_gradient(&mut gradient, self.config.gradient_clip.unwrap_or(f64::MAX));
+            if !loss.is_finite() || !gradient_norm.is_finite() {
+                return Err(self.diverged(loss, gradient_norm, watch));
+            }
+            watch.see(self.step, loss, &self.ema.average);
+            let rate = self.config.learning_rate.at(self.step);
+            self.adam.step(rate, self.mlp.parameters_mut(), &gradient);
+            self.ema.update(self.mlp.parameters());
+            self.step += 1;
+
+            let validation = self.validate(&mut workspace, &mut gradient);
+            if let Some((path, every)) = &self.checkpoints
+                && (self.step.is_multiple_of(*every) || self.step == self.config.steps)
+            {
+                self.checkpoint().write(path)?;
+            }
+            if progress(Progress { step: self.step, loss, gradient_norm, validation }).is_break() {
+                stop = Stop::Interrupted;
+                break;
+            }
+            let patience = self.validation.as_ref().and_then(|(settings, _)| settings.patience);
+            if patience.is_some_and(|patience| self.worse >= patience) {
+                stop = Stop::Patience;
+                break;
             }
         }
-        assert!(exact > 0.1 && learned / exact < 1.05 && learned / exact > 0.99, "{learned} {exact}");
+        let best = self.best.as_ref();
+        let mlp = self.with_parameters(best.map_or(&self.ema.average, |(_, weights)| weights));
+        Ok(Trained { mlp, step: self.step, stop, best: best.map(|(best, _)| *best) })
     }
 
-    #[test]
-    fn the_same_seed_gives_the_same_bits() {
-        let data = data();
-        let run = || {
-            let mut batches = crate::ResidualBatches::new(&data, 32, 9).unwrap();
-            let net = Mlp::new(MlpConfig::residual(), &mut rand_pcg::Pcg64::seed_from_u64(1)).unwrap();
-            train(net, &TrainConfig::residual(50), |step, learn| learn(batches.batch(step)), |_, _| ())
-        };
-        assert_eq!(run().unwrap(), run().unwrap());
+    /// The loss of the averaged net on the held-out batches, when it is time.
+    fn validate(&mut self, workspace: &mut Workspace, gradient: &mut [f32]) -> Option<f64> {
+        let (settings, batches) = self.validation.as_ref()?;
+        if !self.step.is_multiple_of(settings.every) {
+            return None;
+        }
+        let averaged = self.with_parameters(&self.ema.average);
+        let sum: f64 = batches
+            .iter()
+            .map(|batch| f64::from(loss_and_gradient(&averaged, batch.view(), workspace, gradient)))
+            .sum();
+        let loss = sum / batches.len() as f64;
+        if loss < self.best.as_ref().map_or(f64::INFINITY, |(best, _)| best.loss) {
+            self.best = Some((Best { step: self.step, loss }, self.ema.average.clone()));
+            self.worse = 0;
+        } else {
+            self.worse += 1;
+        }
+        Some(loss)
     }
+
+    /// Puts the last good weights back.
+    fn diverged(&mut self, loss: f64, gradient_norm: f64, watch: Watch) -> TrainError {
+        let good = self.best.as_ref().map_or(watch.good, |(_, weights)| weights.clone());
+        let last_good = Box::new(self.with_parameters(&good));
+        self.mlp.clone_from(&last_good);
+        self.ema.average = good;
+        TrainError::Diverged { step: self.step, loss, gradient_norm, last_good }
+    }
+
+    fn with_parameters(&self, parameters: &[f32]) -> Mlp {
+        let mut mlp = self.mlp.clone();
+        mlp.parameters_mut().copy_from_slice(parameters);
+        mlp
+    }
+}
+
+/// Remembers the averaged weights from when the losses were last in order.
+///
+/// Weights can be ruined long before the loss overflows, so a record is made only while the mean loss of the
+/// last [`WATCH`] steps is at most twice the smallest such mean.
+struct Watch {
+    good: Vec<f32>,
+    smallest: f64,
+    sum: f64,
+}
+
+impl Watch {
+    fn new(weights: &[f32]) -> Self {
+        Self { good: weights.to_vec(), smallest: f64::INFINITY, sum: 0.0 }
+    }
+
+    fn see(&mut self, step: u64, loss: f64, average: &[f32]) {
+        self.sum += loss;
+        if step % WATCH == WATCH - 1 {
+            if self.sum <= 2.0 * self.smallest {
+                self.good.copy_from_slice(average);
+            }
+            self.smallest = self.smallest.min(self.sum);
+            self.sum = 0.0;
+        }
+    }
+}
+
+/// Refuses to resume with another setting.
+fn compare<T: PartialEq + Debug>(
+    file: &Path,
+    field: &'static str,
+    expected: &T,
+    found: &T,
+) -> Result<(), CheckpointError> {
+    if expected == found {
+        return Ok(());
+    }
+    let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
+    Err(CheckpointError::Setting { file: file.into(), field, expected, found })
 }

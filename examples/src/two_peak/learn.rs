@@ -1,10 +1,13 @@
 //! The data set, and a score learned from it.
 
+use std::ops::ControlFlow;
+
 use cumulants::{Estimate, Moments, PairwiseMoments, jackknife};
 use diffusion::draw;
 use rand_pcg::Pcg64;
 use score_nets::{
-    DenoisingBatches, DirectScore, Mlp, MlpConfig, ResidualBatches, ResidualScore, Times, TrainConfig, train,
+    BatchSource, DenoisingBatches, DenoisingConfig, DirectScore, Mlp, MlpConfig, ResidualBatches,
+    ResidualConfig, ResidualScore, Times, TrainConfig, Trainer, read_published,
 };
 use sde_core::{Noise, ScoreModel};
 
@@ -16,17 +19,19 @@ use crate::{Failure, Progress};
 const STEPS: u64 = 240_000;
 /// Antithetic pairs in its batches; an odd net sees each twice.
 const PAIRS: usize = 128;
-/// Batch size and epochs of the paper's net (Table 3).
-const PAPER_BATCH: usize = 512;
+/// Epochs of the paper's net (Table 3).
 const PAPER_EPOCHS: u64 = 200;
 /// Streams of the seed; those of noise are below 100.
 const INITIAL_WEIGHTS: u128 = 100;
 const BATCHES: u64 = 101;
 
+/// Any score that threads can share.
+pub type Score = Box<dyn ScoreModel + Send + Sync>;
+
 /// A learned score, and what its data set knows of the target.
 pub struct Learned {
     /// The score.
-    pub score: Box<dyn ScoreModel + Send + Sync>,
+    pub score: Score,
     /// The data set.
     pub data: Vec<f64>,
     /// Cumulants `kappa_1 .. kappa_8` of the data set.
@@ -41,10 +46,11 @@ impl std::fmt::Debug for Learned {
     }
 }
 
-/// Draws the data set and trains a net on it: the default one, or with `--paper` the paper's.
+/// Draws the data set and trains a net on it: the default one, or with `--paper` the paper's. With `--load` the weights
+/// of a published net take its place.
 ///
 /// # Errors
-/// Whatever training refuses: bad data, a diverging loss.
+/// Whatever training refuses: bad data, a diverging loss, a file that holds no such net.
 pub fn learn(setup: &Setup) -> Result<Learned, Failure> {
     let drawn = draw(setup.data_points, 1, &Noise::new(setup.seed, 0), |noise, x| model().fill(noise, x));
     let data = drawn.into_raw_vec_and_offset().0;
@@ -57,40 +63,49 @@ pub fn learn(setup: &Setup) -> Result<Learned, Failure> {
         *cumulant = jackknife(&bins, |m| m.cumulant(k + 1))?;
     }
     let kappa_2 = cumulants[1].value;
-    let score: Box<dyn ScoreModel + Send + Sync> =
-        if setup.paper { direct(setup, &data)? } else { residual(setup, &data)? };
+    let score = match &setup.load {
+        Some(file) => Box::new(DirectScore::new(read_published(file)?)),
+        None if setup.paper => direct(setup, &data)?,
+        None => residual(setup, &data)?,
+    };
     Ok(Learned { score, data, cumulants, kappa_2 })
 }
 
-fn residual(setup: &Setup, data: &[f64]) -> Result<Box<dyn ScoreModel + Send + Sync>, Failure> {
-    let mut batches = ResidualBatches::new(data, PAIRS, setup.seed ^ (BATCHES << 32))?;
-    let (kappa_2, largest) = (batches.scales().kappa_2, batches.largest());
-    let mut rng = Pcg64::new(setup.seed.into(), INITIAL_WEIGHTS);
-    let net = Mlp::new(MlpConfig::residual(), &mut rng)?.with_zero_output();
-    let progress = Progress::new("training", STEPS, "steps");
-    let net = train(
-        net,
-        &TrainConfig::residual(STEPS),
-        |step, learn| learn(batches.batch(step)),
-        |step, _loss| progress.set(step),
-    )?;
-    progress.finish();
-    Ok(Box::new(ResidualScore::new(net, kappa_2, setup.scheme.schedule.clone())?.bounded_by(largest)))
+fn residual(setup: &Setup, data: &[f64]) -> Result<Score, Failure> {
+    let config = ResidualConfig { pairs: PAIRS, seed: batch_seed(setup), ..ResidualConfig::default() };
+    let source = ResidualBatches::new(data, config)?;
+    let kappa_2 = source.preconditioning().kappa_2;
+    let net = Mlp::new(MlpConfig::residual(), &mut initial(setup))?.with_zero_output();
+    let net = trained("training", Trainer::new(net, source, TrainConfig::residual(STEPS))?, STEPS)?;
+    let largest = data.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    let score = ResidualScore::new(net, kappa_2, setup.scheme.schedule.clone())?;
+    Ok(Box::new(score.bounded_by(largest)))
 }
 
-fn direct(setup: &Setup, data: &[f64]) -> Result<Box<dyn ScoreModel + Send + Sync>, Failure> {
-    let schedule = &setup.scheme.schedule;
-    let seed = setup.seed ^ (BATCHES << 32);
-    let mut batches = DenoisingBatches::new(data, schedule, PAPER_BATCH, Times::PerBatch, seed)?;
-    let steps = PAPER_EPOCHS * batches.steps_per_epoch();
-    let mut rng = Pcg64::new(setup.seed.into(), INITIAL_WEIGHTS);
-    let progress = Progress::new("training, the paper's net", steps, "steps");
-    let net = train(
-        Mlp::new(MlpConfig::paper(), &mut rng)?,
-        &TrainConfig::paper(steps),
-        |step, learn| learn(batches.batch(step)),
-        |step, _loss| progress.set(step),
-    )?;
-    progress.finish();
-    Ok(Box::new(DirectScore::new(net)))
+fn direct(setup: &Setup, data: &[f64]) -> Result<Score, Failure> {
+    let config =
+        DenoisingConfig { times: Times::PerBatch, seed: batch_seed(setup), ..DenoisingConfig::default() };
+    let source = DenoisingBatches::new(data, setup.scheme.schedule.clone(), config)?;
+    let steps = PAPER_EPOCHS * source.batches_per_epoch();
+    let net = Mlp::new(MlpConfig::paper(), &mut initial(setup))?;
+    let trainer = Trainer::new(net, source, TrainConfig::paper(steps))?;
+    Ok(Box::new(DirectScore::new(trained("training, the paper's net", trainer, steps)?)))
+}
+
+fn trained<S: BatchSource>(name: &'static str, mut trainer: Trainer<S>, steps: u64) -> Result<Mlp, Failure> {
+    let bar = Progress::new(name, steps, "steps");
+    let trained = trainer.train(&mut |news| {
+        bar.set(news.step);
+        ControlFlow::Continue(())
+    })?;
+    bar.finish();
+    Ok(trained.mlp)
+}
+
+fn initial(setup: &Setup) -> Pcg64 {
+    Pcg64::new(setup.seed.into(), INITIAL_WEIGHTS)
+}
+
+fn batch_seed(setup: &Setup) -> u64 {
+    setup.seed ^ (BATCHES << 32)
 }

@@ -13,7 +13,7 @@ mod study;
 pub use backward::{Backward, backward};
 pub use figures::{backward_cumulants, forward_cumulants, moments, second_cumulant};
 pub use forward::forward;
-pub use learn::{Learned, learn};
+pub use learn::{Learned, Score, learn};
 pub use report::{CURVE_ORDERS, curve_file, kappa_rows};
 pub use setup::{Scheme, Setup};
 pub use study::{Study, study};

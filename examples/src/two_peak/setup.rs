@@ -1,5 +1,6 @@
 //! The settings of a two-peak run, read off the command line.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sde_core::{NoiseSchedule, ParameterError, TimeGrid, VarianceExpanding, VariancePreserving};
@@ -32,11 +33,6 @@ pub struct Scheme {
 
 /// `kappa_2, 4, 6, 8` of the published data set.
 const PAPER_DATA: [f64; 4] = [1.0624, -1.9997, 15.9965, -271.92];
-
-/// An option that is refused.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("--load: reading published weights is not available yet")]
-struct NoLoading;
 
 impl std::fmt::Debug for Scheme {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -78,6 +74,8 @@ pub struct Setup {
     pub seed: u64,
     /// Whether net, optimiser, prior and grid are the paper's.
     pub paper: bool,
+    /// A published net to sample from, in place of training.
+    pub load: Option<PathBuf>,
     /// Size of the data set.
     pub data_points: usize,
     /// Trajectories of the backward process.
@@ -94,9 +92,6 @@ impl Setup {
     /// # Errors
     /// [`GridError`](sde_core::GridError) if no grid can be made of the steps asked for.
     pub fn new(scheme: Scheme, args: &Args) -> Result<Self, Failure> {
-        if args.load.is_some() {
-            return Err(NoLoading.into());
-        }
         let trajectories = args.trajectories.unwrap_or(1_000_000);
         let forward_trajectories = match args.trajectories {
             Some(n) => vec![n],
@@ -112,6 +107,7 @@ impl Setup {
             scheme,
             seed: args.seed,
             paper: args.paper,
+            load: args.load.clone(),
             data_points: 1_000_000,
             trajectories,
             forward_trajectories,

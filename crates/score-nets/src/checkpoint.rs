@@ -1,0 +1,346 @@
+//! Checkpoints: everything a training run needs to go on bit for bit.
+//!
+//! A checkpoint is two files. `NAME.json` holds the settings and the step; it names the other one,
+//! `NAME.DIGEST.safetensors`, with the weights, their average, both moments of Adam and the best weights so
+//! far, one tensor each per tensor of the net (`weights.network.final.bias`, ...), and gives its SHA-256.
+//!
+//! The tensors are written first, under a name of their own; then the JSON file replaces the old one in a
+//! single rename; then the old tensors are removed. Whenever it stops, the JSON file on disk names tensors that
+//! are whole.
+
+use crate::data::digest_of_bytes;
+use crate::files;
+use crate::tensors::{TensorError, check_finite, check_shape};
+use crate::{Mlp, MlpConfig, NetError, SourceSettings, TrainConfig};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, serialize};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// Version of the format that this crate writes, and the only one it reads.
+const VERSION: u32 = 1;
+
+/// The best validation so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Steps made before it.
+    pub step: u64,
+    /// Its loss.
+    pub loss: f64,
+}
+
+/// The state of a training run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The architecture.
+    pub net: MlpConfig,
+    /// The settings of the run.
+    pub train: TrainConfig,
+    /// What the batches were made of.
+    pub source: SourceSettings,
+    /// Steps made.
+    pub step: u64,
+    /// The best validation, if there was one.
+    pub best: Option<Best>,
+    /// Validations since the best one.
+    pub worse: u64,
+    /// Parameters of the net.
+    pub weights: Vec<f32>,
+    /// Their exponential average.
+    pub average: Vec<f32>,
+    /// Adam's first moment.
+    pub first_moment: Vec<f32>,
+    /// Adam's second moment.
+    pub second_moment: Vec<f32>,
+    /// The averaged parameters of the best validation, if there was one.
+    pub best_weights: Option<Vec<f32>>,
+}
+
+/// What the JSON file holds.
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    version: u32,
+    step: u64,
+    best: Option<Best>,
+    worse: u64,
+    net: MlpConfig,
+    train: TrainConfig,
+    source: SourceSettings,
+    tensors: String,
+    sha256: String,
+}
+
+/// The part of [`Metadata`] that every version has.
+#[derive(Deserialize)]
+struct Header {
+    version: u32,
+}
+
+/// A checkpoint cannot be written or read; every case names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The operating system refused.
+    #[error("{}: cannot {action}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The metadata are damaged.
+    #[error("{}: not the metadata of a checkpoint", file.display())]
+    Metadata {
+        /// The file.
+        file: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The file is of another version of the format.
+    #[error("{}: version: expected {expected}, found {found}", file.display())]
+    Version {
+        /// The file.
+        file: PathBuf,
+        /// The version that can be read.
+        expected: u32,
+        /// The version of the file.
+        found: u32,
+    },
+    /// The tensors are not those that the metadata were written for.
+    #[error("{}: sha256: expected {expected}, found {found}", file.display())]
+    Digest {
+        /// The file.
+        file: PathBuf,
+        /// Digest in the metadata.
+        expected: String,
+        /// Digest of the file.
+        found: String,
+    },
+    /// The tensor file has no valid structure.
+    #[error("{}: not a safetensors file", file.display())]
+    Format {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: SafeTensorError,
+    },
+    /// A tensor is not the one that the net needs.
+    #[error("{}", file.display())]
+    Tensor {
+        /// The file.
+        file: PathBuf,
+        /// Which tensor, and how.
+        source: TensorError,
+    },
+    /// The architecture is out of its domain.
+    #[error("{}: net", file.display())]
+    Net {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: NetError,
+    },
+    /// The run that is to be resumed had another setting.
+    #[error("{}: {field}: expected {expected}, found {found}", file.display())]
+    Setting {
+        /// The file.
+        file: PathBuf,
+        /// Name of the setting.
+        field: &'static str,
+        /// Its value in the new run.
+        expected: String,
+        /// Its value in the checkpoint.
+        found: String,
+    },
+}
+
+impl Checkpoint {
+    /// The net that the run has made so far: the best validated average, or the last one.
+    ///
+    /// # Errors
+    /// [`NetError`] if a field was changed into something that is no net.
+    pub fn model(&self) -> Result<Mlp, NetError> {
+        let parameters = self.best_weights.as_ref().unwrap_or(&self.average);
+        Mlp::from_parameters(self.net, parameters.clone())
+    }
+
+    /// The vectors by the prefix of their tensors' names.
+    fn groups(&self) -> Vec<(&'static str, &[f32])> {
+        let mut groups = vec![
+            ("weights", &self.weights[..]),
+            ("average", &self.average),
+            ("first_moment", &self.first_moment),
+            ("second_moment", &self.second_moment),
+        ];
+        groups.extend(self.best_weights.as_ref().map(|best| ("best", &best[..])));
+        groups
+    }
+
+    /// Writes the checkpoint with the metadata at `path` and the tensors beside it.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`]; what was at `path` before is then still there and whole.
+    ///
+    /// # Panics
+    /// If a vector does not have one element per parameter of the net.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        let path = path.as_ref();
+        let layout = self.net.layout();
+        let mut stored = Vec::new();
+        for (group, values) in self.groups() {
+            assert_eq!(values.len(), layout.len(), "{group} has one value per parameter");
+            for spec in layout.tensors() {
+                let bytes: Vec<u8> =
+                    values[spec.range.clone()].iter().flat_map(|v| v.to_le_bytes()).collect();
+                stored.push((format!("{group}.{}", spec.name), spec.shape.clone(), bytes));
+            }
+        }
+        let format = |source| CheckpointError::Format { file: path.into(), source };
+        let views = stored
+            .iter()
+            .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(format)?;
+        let bytes = serialize(views, None).map_err(format)?;
+
+        let sha256 = digest_of_bytes(&bytes);
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let tensors = format!("{stem}.{}.safetensors", &sha256[..16]);
+        let metadata = Metadata {
+            version: VERSION,
+            step: self.step,
+            best: self.best,
+            worse: self.worse,
+            net: self.net,
+            train: self.train,
+            source: self.source.clone(),
+            tensors: tensors.clone(),
+            sha256,
+        };
+        let json = serde_json::to_vec_pretty(&metadata)
+            .map_err(|source| CheckpointError::Metadata { file: path.into(), source })?;
+        let before = read_metadata(path).ok();
+        let write = |file: &Path, bytes: &[u8]| {
+            files::replace(file, bytes).map_err(|source| CheckpointError::Io {
+                file: file.into(),
+                action: "be written",
+                source,
+            })
+        };
+        write(&path.with_file_name(&tensors), &bytes)?;
+        write(path, &json)?;
+        if let Some(before) = before.filter(|before| before.tensors != tensors) {
+            // Nothing refers to them any more; if they stay, no harm is done.
+            let _ = fs::remove_file(path.with_file_name(before.tensors));
+        }
+        Ok(())
+    }
+
+    /// Reads the checkpoint whose metadata are at `path`.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] unless both files are there, of this version, undamaged by their digest, and hold
+    /// exactly the tensors of the net, with finite numbers.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+        let path = path.as_ref();
+        let metadata = read_metadata(path)?;
+        metadata.net.validate().map_err(|source| CheckpointError::Net { file: path.into(), source })?;
+        let file = path.with_file_name(&metadata.tensors);
+        let bytes = fs::read(&file).map_err(|source| CheckpointError::Io {
+            file: file.clone(),
+            action: "be read",
+            source,
+        })?;
+        let found = digest_of_bytes(&bytes);
+        if found != metadata.sha256 {
+            return Err(CheckpointError::Digest { file, expected: metadata.sha256, found });
+        }
+        let tensors = SafeTensors::deserialize(&bytes)
+            .map_err(|source| CheckpointError::Format { file: file.clone(), source })?;
+        let vectors = Vectors::read(&metadata, &tensors)
+            .map_err(|source| CheckpointError::Tensor { file: file.clone(), source })?;
+        let Metadata { step, best, worse, net, train, source, .. } = metadata;
+        let Vectors { weights, average, first_moment, second_moment, best_weights } = vectors;
+        Ok(Self {
+            net,
+            train,
+            source,
+            step,
+            best,
+            worse,
+            weights,
+            average,
+            first_moment,
+            second_moment,
+            best_weights,
+        })
+    }
+}
+
+/// The flat vectors of a checkpoint.
+struct Vectors {
+    weights: Vec<f32>,
+    average: Vec<f32>,
+    first_moment: Vec<f32>,
+    second_moment: Vec<f32>,
+    best_weights: Option<Vec<f32>>,
+}
+
+impl Vectors {
+    fn read(metadata: &Metadata, tensors: &SafeTensors<'_>) -> Result<Self, TensorError> {
+        let layout = metadata.net.layout();
+        let mut known = 0;
+        let mut group = |group: &str| -> Result<Vec<f32>, TensorError> {
+            let mut values = vec![0.0; layout.len()];
+            for spec in layout.tensors() {
+                let name = format!("{group}.{}", spec.name);
+                let Ok(tensor) = tensors.tensor(&name) else {
+                    return Err(TensorError::Missing { name });
+                };
+                if tensor.dtype() != Dtype::F32 {
+                    return Err(TensorError::Dtype { name, found: tensor.dtype().to_string() });
+                }
+                check_shape(spec, &name, tensor.shape())?;
+                let place = &mut values[spec.range.clone()];
+                for (value, bytes) in place.iter_mut().zip(tensor.data().as_chunks::<4>().0) {
+                    *value = f32::from_le_bytes(*bytes);
+                }
+                check_finite(&name, place)?;
+                known += 1;
+            }
+            Ok(values)
+        };
+        let vectors = Self {
+            weights: group("weights")?,
+            average: group("average")?,
+            first_moment: group("first_moment")?,
+            second_moment: group("second_moment")?,
+            best_weights: metadata.best.map(|_| group("best")).transpose()?,
+        };
+        if tensors.len() == known {
+            return Ok(vectors);
+        }
+        let groups = ["weights", "average", "first_moment", "second_moment", "best"];
+        let expected = &groups[..4 + usize::from(metadata.best.is_some())];
+        let is_known = |name: &str| {
+            name.split_once('.').is_some_and(|(g, rest)| expected.contains(&g) && layout.find(rest).is_some())
+        };
+        let name = tensors.names().into_iter().filter(|name| !is_known(name)).min().unwrap_or_default();
+        Err(TensorError::Unexpected { name: name.into() })
+    }
+}
+
+fn read_metadata(path: &Path) -> Result<Metadata, CheckpointError> {
+    let bytes = fs::read(path).map_err(|source| CheckpointError::Io {
+        file: path.into(),
+        action: "be read",
+        source,
+    })?;
+    let damaged = |source| CheckpointError::Metadata { file: path.into(), source };
+    let Header { version } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if version != VERSION {
+        return Err(CheckpointError::Version { file: path.into(), expected: VERSION, found: version });
+    }
+    serde_json::from_slice(&bytes).map_err(damaged)
+}
