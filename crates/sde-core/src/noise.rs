@@ -119,3 +119,169 @@ impl NormalSource for BlockNoise {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
+
+    /// Number of samples of the statistical tests.
+    const SAMPLES: usize = 1 << 22;
+
+    fn normals(noise: Noise, step: u64, draw: u32, count: usize) -> Vec<f64> {
+        let mut z = vec![0.0; count];
+        noise.block(step, 0).fill(draw, &mut z);
+        z
+    }
+
+    /// Pearson's correlation of two sequences of standard normals, in its standard deviations.
+    fn correlation(x: &[f64], y: &[f64]) -> f64 {
+        x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>() / (x.len() as f64).sqrt()
+    }
+
+    #[test]
+    fn published_vectors() {
+        // (seed, stream, step, draw, element) -> word, bits of the normal: docs/noise.md.
+        let vectors = [
+            ((1, 0, 0, 0, 0), 0x7f00_3f19_10c7_45cb, 13_830_729_649_106_914_658),
+            ((1, 0, 0, 0, 32), 0xce1a_1418_c94a_6f45, 13_826_409_727_796_905_859),
+            ((1, 0, 99, 0, 123_456_789), 0xaf67_aad3_b6d3_d08c, 13_822_928_882_373_859_603),
+            ((7, 3, 2, 1, 63), 0x4de4_2c05_b081_945a, 4_613_830_739_944_309_371),
+            (
+                (u64::MAX, u64::MAX, u64::MAX, u32::MAX, 1 << 63),
+                0xb1be_2cb6_4182_6dd9,
+                4_608_852_812_004_045_446,
+            ),
+        ];
+        for ((seed, stream, step, draw, element), word, bits) in vectors {
+            let noise = Noise::new(seed, stream);
+            let (mut words, mut z) = ([0], [0.0]);
+            noise.words(step, draw, element, &mut words);
+            noise.block(step, element).fill(draw, &mut z);
+            assert_eq!((words[0], z[0].to_bits()), (word, bits), "{seed} {stream} {step} {draw} {element}");
+        }
+    }
+
+    #[test]
+    fn blocks_cut_anywhere_agree() {
+        let noise = Noise::new(5, 1);
+        let whole = normals(noise, 3, 0, 300);
+        for first in 0..130 {
+            for length in [0, 1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 129, 170] {
+                let mut part = vec![f64::NAN; length];
+                noise.block(3, first as u64).fill(0, &mut part);
+                assert_eq!(part, whole[first..first + length], "{first} {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn moments_are_those_of_a_normal() {
+        // Moments 1 to 8 within 4.5 standard deviations each: chance below 6e-5 of failing when correct.
+        let z = normals(Noise::new(11, 0), 0, 0, SAMPLES);
+        let exact = |k: i32| if k % 2 == 1 { 0.0 } else { (1..k).step_by(2).map(f64::from).product() };
+        for k in 1..=8 {
+            let mean = z.iter().map(|z| z.powi(k)).sum::<f64>() / SAMPLES as f64;
+            let error = ((exact(2 * k) - exact(k).powi(2)) / SAMPLES as f64).sqrt();
+            assert!(((mean - exact(k)) / error).abs() < 4.5, "moment {k}: {mean} {} +- {error}", exact(k));
+        }
+    }
+
+    #[test]
+    fn distribution_is_normal() {
+        let law = Normal::standard();
+        let mut z = normals(Noise::new(12, 0), 0, 0, SAMPLES);
+        z.sort_by(f64::total_cmp);
+        // Kolmogorov and Smirnov: sqrt(n) D exceeds 2.226 with chance 2 exp(-2 2.226^2) = 1e-4.
+        let n = SAMPLES as f64;
+        let gap = |(i, z): (usize, &f64)| {
+            let p = law.cdf(*z);
+            (p - i as f64 / n).abs().max(((i + 1) as f64 / n - p).abs())
+        };
+        let distance = z.iter().enumerate().map(gap).fold(0.0, f64::max);
+        assert!(distance * n.sqrt() < 2.226, "{}", distance * n.sqrt());
+        // Pearson's test on 4096 bins of equal chance, two-sided at 1e-4.
+        let mut bins = [0u32; 4096];
+        for z in &z {
+            bins[((law.cdf(*z) * 4096.0) as usize).min(4095)] += 1;
+        }
+        let expected = n / 4096.0;
+        let chi2: f64 = bins.iter().map(|&b| (f64::from(b) - expected).powi(2) / expected).sum();
+        let p = ChiSquared::new(4095.0).unwrap().cdf(chi2);
+        assert!((5e-5..1.0 - 5e-5).contains(&p), "chi^2 {chi2}, p {p}");
+    }
+
+    #[test]
+    fn tails_have_the_right_weight() {
+        let law = Normal::standard();
+        let z = normals(Noise::new(13, 0), 0, 0, SAMPLES);
+        for threshold in [3.0, 4.0, 4.5] {
+            for sign in [-1.0, 1.0] {
+                let count = z.iter().filter(|z| sign * **z > threshold).count() as f64;
+                let expected = SAMPLES as f64 * law.cdf(-threshold);
+                // Six comparisons at 4.5 sigma of a Poisson number; expected counts 5662, 133 and 14.
+                assert!((count - expected).abs() < 4.5 * expected.sqrt(), "{threshold}: {count} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_are_independent() {
+        let z = normals(Noise::new(14, 0), 0, 0, SAMPLES);
+        let squares: Vec<f64> = z.iter().map(|z| (z * z - 1.0) / 2f64.sqrt()).collect();
+        // Distance 32 joins the halves of one Box-Muller pair. Sixteen comparisons at 4.5 sigma: 1e-4.
+        for lag in [1, 2, 3, 31, 32, 33, 64, 1000] {
+            for values in [&z, &squares] {
+                let deviation = correlation(&values[..SAMPLES - lag], &values[lag..]);
+                assert!(deviation.abs() < 4.5, "lag {lag}: {deviation}");
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_are_uncorrelated() {
+        // Neighbours in step, draw, stream and seed against one another, values and squares: 5 choose 2 pairs,
+        // twice, at 4.5 sigma: chance 1.4e-4 of failing when correct.
+        let count = 1 << 20;
+        let sequences = [(1, 0, 0, 0), (1, 0, 1, 0), (1, 0, 0, 1), (1, 1, 0, 0), (2, 0, 0, 0)]
+            .map(|(seed, stream, step, draw)| normals(Noise::new(seed, stream), step, draw, count));
+        for (i, x) in sequences.iter().enumerate() {
+            for y in &sequences[..i] {
+                assert!(correlation(x, y).abs() < 4.5);
+                let squares = |z: &[f64]| z.iter().map(|z| (z * z - 1.0) / 2f64.sqrt()).collect::<Vec<_>>();
+                assert!(correlation(&squares(x), &squares(y)).abs() < 4.5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_trajectory_is_a_normal_sequence_too() {
+        // One element over many steps, as one trajectory sees it: variance within 4.5 sigma, neighbours
+        // uncorrelated.
+        let noise = Noise::new(15, 0);
+        let steps = 1 << 18;
+        let mut z = vec![0.0; steps];
+        for (step, z) in z.iter_mut().enumerate() {
+            noise.block(step as u64, 17).fill(0, std::slice::from_mut(z));
+        }
+        let n = steps as f64;
+        let variance = z.iter().map(|z| z * z).sum::<f64>() / n;
+        assert!((variance - 1.0).abs() < 4.5 * (2.0 / n).sqrt(), "{variance}");
+        assert!(correlation(&z[1..], &z[..steps - 1]).abs() < 4.5);
+    }
+
+    #[test]
+    fn no_word_repeats() {
+        // 2^20 words of many addresses: a repetition has chance 2^40 / 2^65.
+        let mut words = Vec::new();
+        for (seed, stream, step, draw) in
+            (0..16 * 16 * 16).map(|i| (i & 15, (i >> 4) & 15, (i >> 8) & 3, (i >> 10) & 3))
+        {
+            let mut block = [0; 256];
+            Noise::new(seed, stream).words(step, draw as u32, 0, &mut block);
+            words.extend(block);
+        }
+        words.sort_unstable();
+        assert!(words.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+}

@@ -58,3 +58,70 @@ pub(crate) fn fill_words(base: u64, inner: u64, first: u64, out: &mut [u64]) {
         state = state.wrapping_add(GAMMA);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_splitmix64_as_published() {
+        // The reference implementation from state 1234567; see also Java's SplittableRandom.
+        let mut words = [0; 5];
+        fill_words(1_234_567, 0, 0, &mut words);
+        let published = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        assert_eq!(words, published);
+    }
+
+    #[test]
+    fn groups_are_made_of_the_words_of_their_elements() {
+        let (base, inner, first) = (0x0123_4567_89ab_cdef, 42, 640);
+        let (mut words, mut normals) = ([0; 3 * GROUP], [0.0; 3 * GROUP]);
+        fill_words(base, inner, first, &mut words);
+        fill_groups(base, inner, first, &mut normals);
+        for group in 0..3 {
+            for j in group * GROUP..group * GROUP + PAIRS {
+                assert_eq!((normals[j], normals[j + PAIRS]), box_muller(words[j], words[j + PAIRS]));
+            }
+        }
+    }
+
+    #[test]
+    fn box_muller_keeps_radius_and_angle() {
+        let mut words = vec![0; 20_000];
+        fill_words(9, 9, 0, &mut words);
+        let mut quadrants = [0; 4];
+        for pair in words.chunks_exact(2) {
+            let (u, v) = (pair[0], pair[1]);
+            let (x, y) = box_muller(u, v);
+            let uniform = 1.0 - (u >> 12) as f64 * 2f64.powi(-52);
+            assert!((x * x + y * y + 2.0 * uniform.ln()).abs() < 1e-14 * (1.0 + x * x + y * y));
+            // Angle within an eighth of a turn about an axis, from the upper bits.
+            let angle = ((v >> 12) as f64 * 2f64.powi(-52) - 0.5) * std::f64::consts::FRAC_PI_2;
+            let (along, across) = if v & 2 == 0 { (x, y) } else { (y, x) };
+            let sign = if v & 1 == 0 { 1.0 } else { -1.0 };
+            assert!((across - along * angle.tan()).abs() < 1e-14 * (1.0 + along.abs()));
+            assert!(sign * along >= 0.0);
+            quadrants[(v & 3) as usize] += 1;
+        }
+        // 2500 each: five standard deviations are 216.
+        assert!(quadrants.iter().all(|n: &i32| (n - 2500).abs() < 216), "{quadrants:?}");
+    }
+
+    #[test]
+    fn extreme_words_give_finite_normals() {
+        // The largest radius there is, then the smallest.
+        let (x, y) = box_muller(u64::MAX, 1 << 63);
+        assert!((x - (104.0 * std::f64::consts::LN_2).sqrt()).abs() < 1e-14 && y == 0.0);
+        assert_eq!(box_muller(0, 1 << 63), (0.0, 0.0));
+        for (u, v) in [(0, 0), (0, u64::MAX), (u64::MAX, 0), (u64::MAX, u64::MAX), (1 << 12, 1)] {
+            let (x, y) = box_muller(u, v);
+            assert!(x.is_finite() && y.is_finite());
+        }
+    }
+}
