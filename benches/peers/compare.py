@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""The same work here, in NumPy and in PyTorch, in one run on the same threads.
+
+    python3 benches/peers/compare.py [--only sde,mlp] [--rounds 3] [--json FILE]
+
+Makes a virtual environment beside this file from requirements.txt (once), builds our side with cargo, and
+takes turns: every round times ours, NumPy and PyTorch one after the other. Each peer is timed in every setting
+of peers.py (float32 and float64, whole arrays and blocks that fit the cache, eager and compiled) and counts
+with its fastest one. Times are nanoseconds per unit of work: per trajectory and step, and for training per
+step of 512 samples.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+ENVIRONMENT = HERE / ".venv"
+THREADS = 2
+GROUPS = {
+    "sde": ["sde_forward_step", "sde_backward_exact_score_step"],
+    "mlp": ["mlp_sampling_step", "mlp_training_step"],
+}
+# A BLAS call is one block of ours: threads are ours to spread. glibc keeps large blocks instead of giving
+# them back to the kernel after every operation.
+SETTINGS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": str(THREADS),
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "2147483647",
+}
+
+
+def environment():
+    """The Python of the virtual environment, with the pinned peers in it."""
+    python = ENVIRONMENT / "bin" / "python"
+    wanted = hashlib.sha256((HERE / "requirements.txt").read_bytes()).hexdigest()
+    stamp = ENVIRONMENT / "requirements.sha256"
+    if not (python.exists() and stamp.exists() and stamp.read_text() == wanted):
+        print("installing the peers, once", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", HERE / "requirements.txt"], check=True)
+        stamp.write_text(wanted)
+    return python
+
+
+def build():
+    """Our side, built for release; its path."""
+    command = ["cargo", "build", "--release", "-p", "benches", "--bin", "peer_kernels", "--message-format=json"]
+    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    messages = (json.loads(line) for line in output.splitlines())
+    paths = [m["executable"] for m in messages if m.get("target", {}).get("name") == "peer_kernels"]
+    return next(path for path in paths if path)
+
+
+class Peers:
+    """A Python process that times one kernel of one peer whenever it is asked to."""
+
+    def __init__(self, python):
+        command = [python, HERE / "peers.py", str(THREADS)]
+        pipe = subprocess.PIPE
+        environment = {**os.environ, **SETTINGS}
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+
+    def time(self, peer, kernel):
+        """Nanoseconds per unit by setting; empty where the peer has no sensible version."""
+        print(peer, kernel, file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            sys.exit(f"peers.py ended while timing {kernel} in {peer}")
+        return json.loads(answer)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(GROUPS), help=f"groups of kernels, of {', '.join(GROUPS)}")
+    parser.add_argument("--rounds", type=int, default=3, help="turns that everyone takes")
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures to this file")
+    arguments = parser.parse_args()
+    groups = arguments.only.split(",")
+    if unknown := [group for group in groups if group not in GROUPS]:
+        parser.error(f"--only: no group {', '.join(unknown)}; there are {', '.join(GROUPS)}")
+    if arguments.rounds < 1:
+        parser.error("--rounds: at least 1")
+    kernels = [kernel for group in groups for kernel in GROUPS[group]]
+
+    python, program = environment(), build()
+    peers = Peers(python)
+    figures = {kernel: {"ours": [], "numpy": {}, "torch": {}} for kernel in kernels}
+    for turn in range(arguments.rounds):
+        for kernel in kernels:
+            print(f"\rround {turn + 1} of {arguments.rounds}: {kernel:30}", end="", file=sys.stderr, flush=True)
+            command = [program, str(THREADS), kernel]
+            ours = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            figures[kernel]["ours"].append(json.loads(ours)[kernel])
+            for peer in ("numpy", "torch"):
+                for setting, time in peers.time(peer, kernel).items():
+                    figures[kernel][peer].setdefault(setting, []).append(time)
+    peers.close()
+    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+
+    results = {}
+    print(f"ns per unit, {THREADS} threads: minimum (median) of {arguments.rounds} rounds")
+    for kernel, figure in figures.items():
+        print(f"\n{kernel}")
+        rows = [("ours", figure["ours"])]
+        rows += [(f"{peer} {name}", times) for peer in ("numpy", "torch") for name, times in figure[peer].items()]
+        for name, times in rows:
+            print(f"  {name:34} {min(times):12.2f} ({statistics.median(times):.2f})")
+        ours = min(figure["ours"])
+        best = {peer: min((min(times) for times in figure[peer].values()), default=None) for peer in ("numpy", "torch")}
+        ratio = min(time for time in best.values() if time is not None) / ours
+        print(f"  {'best peer / ours':34} {ratio:12.2f}")
+        results[kernel] = {
+            "ours_ns": ours,
+            "numpy_ns": best["numpy"],
+            "torch_ns": best["torch"],
+            "ratio_to_best": ratio,
+        }
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,324 @@
+"""The peers' side of compare.py: reads lines `PEER KERNEL`, answers with nanoseconds by setting as JSON.
+
+Every kernel does what ours does: the two-peak model (mu = 1, sigma = 1/4) under g = 10^t with 100 uniform steps,
+and the paper's net 1-64-64-1 with 128 sines and cosines of the time, added to both hidden layers.
+"""
+
+import json
+import math
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+THREADS = int(sys.argv[1])
+TRAJECTORIES = 1_000_000
+STEPS = 100
+# A full run takes seconds and every step costs the same, so fewer are timed.
+TIMED = 10
+ROWS = 100_000
+NET_STEPS = 5
+BATCH = 512
+TRAINING_STEPS = 50
+REPEATS = 3
+POOL = ThreadPoolExecutor(THREADS)
+
+
+def best(units, work):
+    """Nanoseconds per unit, the best of a few repeats after one that does not count."""
+    work()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times) * 1e9 / units
+
+
+def forward_amplitudes():
+    """sqrt(Xi(t'|t)) of every step."""
+    growth = 2 * math.log(10)
+    times = np.linspace(0, 1, STEPS + 1)
+    return [math.sqrt((math.exp(growth * b) - math.exp(growth * a)) / growth) for a, b in zip(times, times[1:])]
+
+
+def backward_steps():
+    """(steepness, gain, amplitude) of every step: x += gain (tanh(steepness x) - x) + amplitude z."""
+    growth = 2 * math.log(10)
+    steps = []
+    for t in np.linspace(1, 0, STEPS + 1)[:-1]:
+        variance = 1 / 16 + (math.exp(growth * t) - 1) / growth
+        square = math.exp(growth * t) / STEPS
+        steps.append((1 / variance, square / variance, math.sqrt(square)))
+    return steps
+
+
+FORWARD = forward_amplitudes()[:TIMED]
+BACKWARD = backward_steps()[:TIMED]
+
+
+def over_blocks(rows, size, work):
+    """Calls `work(thread, start, end)` for every block, the blocks dealt out to the threads."""
+
+    def deal(thread):
+        for start in range(thread * size, rows, THREADS * size):
+            work(thread, start, min(start + size, rows))
+
+    list(POOL.map(deal, range(THREADS)))
+
+
+# NumPy: blocks that fit the second-level cache, one generator per thread, every operation in place.
+
+
+def numpy_sde(backward):
+    results = {}
+    for dtype in (np.float32, np.float64):
+        for kind in (np.random.SFC64, np.random.PCG64):
+            for size in (8192, 32768):
+                generators = [np.random.Generator(kind(seed)) for seed in range(THREADS)]
+                x = np.full(TRAJECTORIES, 0.5, dtype)
+                scratch = np.empty((THREADS, 2, size), dtype)
+
+                def work(thread, start, end):
+                    generator, part = generators[thread], x[start:end]
+                    z, w = scratch[thread, :, : end - start]
+                    if backward:
+                        for steepness, gain, amplitude in BACKWARD:
+                            np.multiply(part, dtype(steepness), out=w)
+                            np.tanh(w, out=w)
+                            w -= part
+                            w *= dtype(gain)
+                            generator.standard_normal(dtype=dtype, out=z)
+                            z *= dtype(amplitude)
+                            part += w
+                            part += z
+                    else:
+                        for amplitude in FORWARD:
+                            generator.standard_normal(dtype=dtype, out=z)
+                            z *= dtype(amplitude)
+                            part += z
+
+                name = f"{dtype.__name__} {kind.__name__} blocks of {size}"
+                results[name] = best(TRAJECTORIES * TIMED, lambda: over_blocks(TRAJECTORIES, size, work))
+    return results
+
+
+def embedding(xp, t):
+    frequencies = xp.exp(xp.arange(64) * (math.log(10000) / 64))
+    return frequencies * t
+
+
+def numpy_sampling():
+    results = {}
+    generator = np.random.default_rng(1)
+    weights = lambda *shape: (generator.standard_normal(shape) / math.sqrt(shape[-1])).astype(np.float32)
+    w1, b1, w2, b2, w3 = weights(64, 1)[:, 0], weights(64), np.ascontiguousarray(weights(64, 64).T), weights(64), weights(64)
+    e1, e2 = weights(64, 128), weights(64, 128)
+    slope = np.float32(0.01)
+    for size in (512, 2048):
+        generators = [np.random.Generator(np.random.SFC64(seed)) for seed in range(THREADS)]
+        x = np.full(ROWS, 0.5, np.float32)
+        scratch = np.empty((THREADS, 3, size, 64), np.float32)
+
+        def run():
+            for _, _, amplitude in BACKWARD[:NET_STEPS]:
+                phase = embedding(np, 0.5)
+                e = np.concatenate([np.sin(phase), np.cos(phase)]).astype(np.float32)
+                c1, c2 = e1 @ e + b1, e2 @ e + b2
+
+                def work(thread, start, end):
+                    part = x[start:end]
+                    h, y, s = scratch[thread, :, : end - start]
+                    np.multiply(part[:, None], w1, out=h)
+                    h += c1
+                    np.multiply(h, slope, out=s)
+                    np.maximum(h, s, out=h)
+                    np.matmul(h, w2, out=y)
+                    y += c2
+                    np.multiply(y, slope, out=s)
+                    np.maximum(y, s, out=y)
+                    score = y @ w3
+                    score *= np.float32(amplitude * amplitude)
+                    part += score
+                    z = generators[thread].standard_normal(end - start, dtype=np.float32)
+                    z *= np.float32(amplitude)
+                    part += z
+
+                over_blocks(ROWS, size, work)
+
+        results[f"float32 blocks of {size}"] = best(ROWS * NET_STEPS, run)
+    return results
+
+
+# PyTorch: inference mode, in place; whole arrays with its own threads, and blocks on ours.
+
+
+def torch_sde(backward):
+    results = {}
+    steps = BACKWARD if backward else [(0.0, 0.0, amplitude) for amplitude in FORWARD]
+
+    def advance(x, w, z, generator):
+        for steepness, gain, amplitude in steps:
+            z.normal_(generator=generator)
+            if backward:
+                torch.mul(x, steepness, out=w)
+                w.tanh_()
+                w.sub_(x)
+                x.add_(w, alpha=gain)
+            x.add_(z, alpha=amplitude)
+
+    for dtype in (torch.float32, torch.float64):
+        kind = str(dtype).removeprefix("torch.")
+        with torch.inference_mode():
+            x = torch.full((TRAJECTORIES,), 0.5, dtype=dtype)
+            w, z = torch.empty_like(x), torch.empty_like(x)
+            torch.set_num_threads(THREADS)
+            generator = torch.Generator()
+            results[f"{kind} whole"] = best(TRAJECTORIES * TIMED, lambda: advance(x, w, z, generator))
+            generators = [torch.Generator().manual_seed(seed) for seed in range(THREADS)]
+            for size in (8192, 32768):
+
+                def work(thread, start, end):
+                    torch.set_num_threads(1)
+                    with torch.inference_mode():
+                        advance(x[start:end], w[start:end], z[start:end], generators[thread])
+
+                time_taken = best(TRAJECTORIES * TIMED, lambda: over_blocks(TRAJECTORIES, size, work))
+                results[f"{kind} blocks of {size}"] = time_taken
+            torch.set_num_threads(THREADS)
+            results |= compiled_sde(kind, x, backward, steps)
+    return results
+
+
+COMPILED = {}
+
+
+def compiled(name, function):
+    """`torch.compile`d once; absent where that needs a compiler which this machine lacks."""
+    if name not in COMPILED:
+        COMPILED[name] = torch.compile(function, dynamic=False)
+    return COMPILED[name]
+
+
+def attempt(results, name, units, work):
+    try:
+        results[name] = best(units, work)
+    except Exception as error:  # no C++ compiler, or an operation that cannot be compiled
+        print(f"\nno {name}: {str(error).splitlines()[0]}", file=sys.stderr)
+
+
+def compiled_sde(kind, x, backward, steps):
+    def step(x, steepness, gain, amplitude):
+        moved = x + gain * (torch.tanh(steepness * x) - x) if backward else x
+        return x.copy_(moved + amplitude * torch.randn_like(x))
+
+    step = compiled(f"sde {backward} {kind}", step)
+    # Numbers as tensors: one compilation serves every step.
+    numbers = [[torch.tensor(v, dtype=x.dtype) for v in values] for values in steps]
+    results = {}
+
+    def run():
+        for values in numbers:
+            step(x, *values)
+
+    attempt(results, f"{kind} compiled", TRAJECTORIES * TIMED, run)
+    return results
+
+
+class Net(torch.nn.Module):
+    """The paper's net."""
+
+    def __init__(self):
+        super().__init__()
+        self.input, self.hidden, self.output = torch.nn.Linear(1, 64), torch.nn.Linear(64, 64), torch.nn.Linear(64, 1)
+        self.embed = torch.nn.ModuleList([torch.nn.Linear(128, 64) for _ in range(2)])
+        self.activation = torch.nn.LeakyReLU(0.01)
+        self.register_buffer("frequencies", torch.exp(torch.arange(64) * (math.log(10000) / 64)))
+
+    def forward(self, x, t):
+        phase = t * self.frequencies
+        e = torch.cat([torch.sin(phase), torch.cos(phase)], dim=-1)
+        h = self.activation(self.input(x) + self.embed[0](e))
+        return self.output(self.activation(self.hidden(h) + self.embed[1](e)))
+
+
+def torch_sampling():
+    results = {}
+    torch.manual_seed(1)
+    net = Net()
+    times = torch.linspace(1, 0.9, NET_STEPS)[:, None, None]
+
+    def step(x, t, square):
+        x.add_(net(x, t), alpha=square)
+        x.add_(torch.randn_like(x), alpha=math.sqrt(square))
+
+    with torch.inference_mode():
+        x = torch.full((ROWS, 1), 0.5)
+        torch.set_num_threads(THREADS)
+
+        def whole():
+            for t in times:
+                step(x, t, 0.01)
+
+        results["float32 whole"] = best(ROWS * NET_STEPS, whole)
+        for size in (2048, 8192):
+
+            def work(_, start, end):
+                torch.set_num_threads(1)
+                with torch.inference_mode():
+                    for t in times:
+                        step(x[start:end], t, 0.01)
+
+            results[f"float32 blocks of {size}"] = best(ROWS * NET_STEPS, lambda: over_blocks(ROWS, size, work))
+        torch.set_num_threads(THREADS)
+        fused = compiled("sampling", lambda x, t: x.copy_(x + 0.01 * net(x, t) + 0.1 * torch.randn_like(x)))
+
+        def run():
+            for t in times:
+                fused(x, t)
+
+        attempt(results, "float32 compiled", ROWS * NET_STEPS, run)
+    return results
+
+
+def torch_training():
+    results = {}
+    torch.manual_seed(1)
+    x, t = 4 * torch.randn(BATCH, 1), torch.rand(BATCH, 1)
+    target, weight = torch.randn(BATCH, 1), torch.rand(BATCH, 1)
+    for threads in (1, THREADS):
+        torch.set_num_threads(threads)
+        for how in ("eager", "compiled"):
+            net = Net()
+            optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+            loss_of = lambda x, t, target, weight: (weight * (net(x, t) - target) ** 2).mean()
+            if how == "compiled":
+                # A new net each round, so a new compilation: the caches of the first one make it quick.
+                loss_of = torch.compile(loss_of, dynamic=False)
+
+            def run():
+                for _ in range(TRAINING_STEPS):
+                    optimiser.zero_grad(set_to_none=True)
+                    loss_of(x, t, target, weight).backward()
+                    optimiser.step()
+
+            attempt(results, f"float32 {how}, {threads} threads", TRAINING_STEPS, run)
+    torch.set_num_threads(THREADS)
+    return results
+
+
+KERNELS = {
+    ("numpy", "sde_forward_step"): lambda: numpy_sde(False),
+    ("numpy", "sde_backward_exact_score_step"): lambda: numpy_sde(True),
+    ("numpy", "mlp_sampling_step"): numpy_sampling,
+    ("numpy", "mlp_training_step"): dict,
+    ("torch", "sde_forward_step"): lambda: torch_sde(False),
+    ("torch", "sde_backward_exact_score_step"): lambda: torch_sde(True),
+    ("torch", "mlp_sampling_step"): torch_sampling,
+    ("torch", "mlp_training_step"): torch_training,
+}
+
+for line in sys.stdin:
+    print(json.dumps(KERNELS[tuple(line.split())]()), flush=True)

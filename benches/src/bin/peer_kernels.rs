@@ -1,0 +1,107 @@
+//! Our side of `benches/peers/compare.py`: times kernels and prints `{"kernel": nanoseconds per unit}`.
+//!
+//! `peer_kernels THREADS KERNEL...`; every figure is the best of a few repeats of the whole work.
+
+use benches::{best_of, forward, grid, reverse, schedule, spread};
+use diffusion::Evolution;
+use ndarray::Array2;
+use rand::SeedableRng;
+use score_nets::{
+    Adam, AdamConfig, DirectScore, Mlp, MlpConfig, TrainingBatch, Workspace, loss_and_gradient,
+};
+use sde_core::{EulerMaruyama, ExactTransition, Integrator, Noise, Reverse, TimeGrid};
+use serde_json::{Map, Value};
+use std::error::Error;
+use std::process::ExitCode;
+
+/// Trajectories of the stochastic processes.
+const TRAJECTORIES: usize = 1_000_000;
+/// Rows that a net is evaluated on.
+const NET_ROWS: usize = 100_000;
+/// Time steps of a run with a closed-form score, and with a net.
+const STEPS: usize = 100;
+const NET_STEPS: usize = 20;
+/// Samples of a training step.
+const BATCH: usize = 512;
+const TRAINING_STEPS: usize = 200;
+const REPEATS: usize = 3;
+
+/// Nanoseconds per trajectory and step.
+fn evolve<P, I>(process: &P, integrator: &I, grid: &TimeGrid, start: &Array2<f64>) -> f64
+where
+    P: Sync,
+    I: Integrator<P> + Clone + Sync,
+{
+    let mut x = start.clone();
+    best_of(REPEATS, start.len() * grid.len(), || {
+        x.assign(start);
+        let evolution = Evolution::new(process, integrator, grid, Noise::new(1, 0));
+        evolution.run(x.view_mut(), &mut ()).expect("the model cannot fail");
+    })
+}
+
+fn paper_net() -> Mlp {
+    Mlp::new(MlpConfig::paper(), &mut rand_pcg::Pcg64::seed_from_u64(1)).expect("the paper's net is valid")
+}
+
+/// Nanoseconds per step: embedding of every sample, loss, gradient, Adam.
+fn train() -> f64 {
+    let mut mlp = paper_net();
+    let column = |low: f32, high: f32| -> Vec<f32> {
+        (0..BATCH).map(|i| low + (high - low) * (i * 37 % BATCH) as f32 / BATCH as f32).collect()
+    };
+    let (x, coordinate, target, weight) =
+        (column(-4.0, 4.0), column(1.0, 0.0), column(1.0, -1.0), column(0.1, 2.0));
+    let batch = TrainingBatch { x: &x, coordinate: &coordinate, target: &target, weight: &weight };
+    let mut gradient = vec![0.0; mlp.parameters().len()];
+    let mut workspace = Workspace::new(&mlp);
+    let mut adam = Adam::new(AdamConfig::default(), gradient.len());
+    best_of(REPEATS, TRAINING_STEPS, || {
+        for _ in 0..TRAINING_STEPS {
+            loss_and_gradient(&mlp, batch, &mut workspace, &mut gradient);
+            adam.step(1e-3, mlp.parameters_mut(), &gradient);
+        }
+    })
+}
+
+fn time(kernel: &str) -> Option<f64> {
+    Some(match kernel {
+        "sde_forward_step" => {
+            evolve(&forward(), &ExactTransition::default(), &grid(0.0, 1.0, STEPS), &spread(TRAJECTORIES))
+        }
+        "sde_backward_exact_score_step" => {
+            evolve(&reverse(), &EulerMaruyama::new(), &grid(1.0, 0.0, STEPS), &spread(TRAJECTORIES))
+        }
+        "mlp_sampling_step" => {
+            let process = Reverse { schedule: schedule(), score: DirectScore::new(paper_net()) };
+            evolve(&process, &EulerMaruyama::new(), &grid(1.0, 0.0, NET_STEPS), &spread(NET_ROWS))
+        }
+        "mlp_training_step" => train(),
+        _ => return None,
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a command line tool")]
+fn run() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let threads = arguments.next().ok_or("usage: peer_kernels THREADS KERNEL...")?.parse()?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let mut times = Map::new();
+    for kernel in arguments {
+        let nanoseconds = pool.install(|| time(&kernel)).ok_or_else(|| format!("no kernel {kernel}"))?;
+        times.insert(kernel, Value::from(nanoseconds));
+    }
+    println!("{}", Value::Object(times));
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "a command line tool says what went wrong")]
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peer_kernels: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
