@@ -18,8 +18,7 @@
 //! 3. [`Forward`], [`Reverse`], [`ProbabilityFlow`], [`Langevin`]: the processes made of them.
 //! 4. [`Integrator`]s and [`TimeGrid`]s: how they are advanced, [`Observer`]s: how they are watched.
 //! 5. [`Noise`]: normal variates addressed by seed, stream, step and index.
-//! 6. [`gaussian`], [`TwoPeak`]: solved models, and `DensityPropagator`: the law of a discretised process
-//!    without any sampling noise.
+//! 6. [`gaussian`], [`TwoPeak`]: solved models.
 //!
 //! ```
 //! use sde_core::ndarray::Array2;

@@ -27,8 +27,8 @@ use rand_pcg::Pcg64;
 
 /// Supplies the independent standard normals of one step of one block of a batch.
 ///
-/// Integrators ask for noise through this trait, so a test or the
-/// density propagator can supply nodes of a quadrature in place of random numbers.
+/// Integrators ask for noise through this trait, so a test can supply numbers of its
+/// own: unit vectors, nodes of a quadrature, a given Brownian path.
 pub trait NormalSource {
     /// Fills `out`, one value per element of the block (row after row), for the `draw`-th time in this step.
     ///

@@ -72,8 +72,7 @@ pub trait Integrator<P: ?Sized> {
 
     /// Whether a step is `x' = m(x) + s z` with one normal `z` per element and `s` the same for all.
     ///
-    /// The density propagator then convolves exactly instead of integrating over
-    /// `z`.
+    /// The law of such a step is that of `m(x)` convolved with a normal of width `s`.
     fn additive_noise(&self) -> bool {
         false
     }
