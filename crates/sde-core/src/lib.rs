@@ -19,6 +19,8 @@
 //! 4. [`Integrator`]s and [`TimeGrid`]s: how they are advanced, [`Observer`]s: how they are watched.
 //! 5. [`Noise`]: normal variates addressed by seed, stream, step and index.
 //! 6. [`gaussian`], [`TwoPeak`]: solved models.
+//! 7. [`DensityPropagator`]: the law of a whole chain, a [`NormalMixture`] after every step, with no sampling
+//!    error.
 //!
 //! ```
 //! use sde_core::ndarray::Array2;
@@ -41,11 +43,13 @@
 //! ```
 
 mod batch;
+mod density;
 mod drift;
 mod error;
 mod grid;
 mod integrator;
 mod math;
+mod mixture;
 mod noise;
 mod normal;
 mod observer;
@@ -59,13 +63,15 @@ mod update;
 pub mod gaussian;
 
 pub use batch::{Batch, BatchMut, values, values_mut};
+pub use density::{DensityError, DensityPropagator};
 pub use drift::{Drift, DriftFn};
 pub use error::{EvalError, ParameterError};
 pub use grid::{GridError, TimeGrid};
 pub use integrator::{
-    ChurnHeun, DormandPrince, EulerMaruyama, ExactTransition, ExponentialEuler, Heun, Integrator,
-    PredictorCorrector, Step, StepUnderflow, StochasticHeun, integrate,
+    AdditiveNoise, ChurnHeun, DormandPrince, EulerMaruyama, ExactTransition, ExponentialEuler, Heun,
+    Integrator, PredictorCorrector, Step, StepUnderflow, StochasticHeun, integrate,
 };
+pub use mixture::NormalMixture;
 pub use noise::{BlockNoise, Noise, NormalSource};
 pub use observer::Observer;
 pub use process::{Forward, Langevin, ProbabilityFlow, Reverse};

@@ -1,7 +1,7 @@
 //! Stochastic sampling by the flow: a deterministic second-order step past the goal, then noise back up to it
 //! (Karras et al. 2022, Alg. 2, with the noise amount of the ancestral sampler).
 
-use super::{Integrator, Scratch, Step};
+use super::{AdditiveNoise, Integrator, Scratch, Step};
 use crate::batch::values_mut;
 use crate::update;
 use crate::{BatchMut, EvalError, NoiseSchedule, NormalSource, Reverse, ScoreModel};
@@ -70,8 +70,6 @@ impl<S: NoiseSchedule, M: ScoreModel> Integrator<Reverse<S, M>> for ChurnHeun {
         update::add_two(values_mut(&mut x), end.mean_factor, gain, s, amplitude, z);
         Ok(())
     }
-
-    fn additive_noise(&self) -> bool {
-        true
-    }
 }
+
+impl<S: NoiseSchedule, M: ScoreModel> AdditiveNoise<Reverse<S, M>> for ChurnHeun {}

@@ -1,6 +1,6 @@
 //! The Dormand-Prince pair of orders 5 and 4 (1980) with step-size control, for processes without noise.
 
-use super::{Integrator, Scratch, Step};
+use super::{AdditiveNoise, Integrator, Scratch, Step};
 use crate::batch::values_mut;
 use crate::error::positive;
 use crate::update;
@@ -123,8 +123,6 @@ impl<P: Drift + ?Sized> Integrator<P> for DormandPrince {
         }
         Ok(())
     }
-
-    fn additive_noise(&self) -> bool {
-        true
-    }
 }
+
+impl<P: Drift + ?Sized> AdditiveNoise<P> for DormandPrince {}

@@ -1,6 +1,6 @@
 //! `x' = x + K dt + g sqrt|dt| z` (Maruyama 1955; the paper's [A.4]).
 
-use super::{Integrator, Scratch, Step};
+use super::{AdditiveNoise, Integrator, Scratch, Step};
 use crate::batch::values_mut;
 use crate::update;
 use crate::{BatchMut, Drift, EvalError, NormalSource};
@@ -59,8 +59,6 @@ impl<P: Drift + ?Sized> Integrator<P> for EulerMaruyama {
         }
         Ok(())
     }
-
-    fn additive_noise(&self) -> bool {
-        true
-    }
 }
+
+impl<P: Drift + ?Sized> AdditiveNoise<P> for EulerMaruyama {}

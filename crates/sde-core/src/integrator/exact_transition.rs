@@ -1,6 +1,6 @@
 //! The forward process by its exact transition kernel [3.2]: no step error at all.
 
-use super::{Integrator, Scratch, Step};
+use super::{AdditiveNoise, Integrator, Scratch, Step};
 use crate::batch::values_mut;
 use crate::update;
 use crate::{BatchMut, EvalError, Forward, NoiseSchedule, NormalSource, Transition};
@@ -27,8 +27,6 @@ impl<S: NoiseSchedule> Integrator<Forward<S>> for ExactTransition {
         update::add(x, mean_factor, amplitude, z);
         Ok(())
     }
-
-    fn additive_noise(&self) -> bool {
-        true
-    }
 }
+
+impl<S: NoiseSchedule> AdditiveNoise<Forward<S>> for ExactTransition {}

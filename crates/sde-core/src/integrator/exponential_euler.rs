@@ -1,6 +1,6 @@
 //! Euler's rule with the linear part exact: the denoiser is frozen over the step, everything else is solved.
 
-use super::{Integrator, Scratch, Step};
+use super::{AdditiveNoise, Integrator, Scratch, Step};
 use crate::batch::values_mut;
 use crate::update;
 use crate::{BatchMut, EvalError, NoiseSchedule, NormalSource, Reverse, ScoreModel};
@@ -44,8 +44,6 @@ impl<S: NoiseSchedule, M: ScoreModel> Integrator<Reverse<S, M>> for ExponentialE
         update::add_two(x, carry, gain, score, amplitude, z);
         Ok(())
     }
-
-    fn additive_noise(&self) -> bool {
-        true
-    }
 }
+
+impl<S: NoiseSchedule, M: ScoreModel> AdditiveNoise<Reverse<S, M>> for ExponentialEuler {}

@@ -1,6 +1,6 @@
 //! Heun's second-order rule for processes without noise.
 
-use super::{Integrator, Scratch, Step};
+use super::{AdditiveNoise, Integrator, Scratch, Step};
 use crate::batch::values_mut;
 use crate::update;
 use crate::{BatchMut, Drift, EvalError, NormalSource};
@@ -37,8 +37,6 @@ impl<P: Drift + ?Sized> Integrator<P> for Heun {
         update::add_two(x, 1.0, 0.5 * increment, first, 0.5 * increment, second);
         Ok(())
     }
-
-    fn additive_noise(&self) -> bool {
-        true
-    }
 }
+
+impl<P: Drift + ?Sized> AdditiveNoise<P> for Heun {}

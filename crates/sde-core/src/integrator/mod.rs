@@ -69,14 +69,14 @@ pub trait Integrator<P: ?Sized> {
         x: BatchMut<'_>,
         noise: &dyn NormalSource,
     ) -> Result<(), EvalError>;
-
-    /// Whether a step is `x' = m(x) + s z` with one normal `z` per element and `s` the same for all.
-    ///
-    /// The law of such a step is that of `m(x)` convolved with a normal of width `s`.
-    fn additive_noise(&self) -> bool {
-        false
-    }
 }
+
+/// An [`Integrator`] whose step is `x' = m(x) + s z`: one normal `z` per element, added last, with `s` the same
+/// for all.
+///
+/// The law of such a step is that of `m(x)` widened by `s`, which a
+/// [`DensityPropagator`](crate::DensityPropagator) follows. With `s = 0` it is a deterministic rule.
+pub trait AdditiveNoise<P: ?Sized>: Integrator<P> {}
 
 /// Drives one block of rows through a whole grid, in place.
 ///
