@@ -11,7 +11,7 @@
 //! 2. [`Evolution`]: an ensemble driven block by block through all its time steps, on all cores, with results
 //!    that do not depend on the number of threads or the size of the blocks.
 //! 3. [`Tally`]: what is measured on the way; [`CumulantFlow`] follows moments and cumulants in time.
-//! 4. [`Histogram`]: the density at the end.
+//! 4. [`Histogram`]: the density at the end; [`law_flow`]: the same flow with no sampling error, for one site.
 //!
 //! ```
 //! use diffusion::{CumulantFlow, Evolution, Prior};
@@ -37,6 +37,7 @@ mod draw;
 mod evolution;
 mod flow;
 mod histogram;
+mod law;
 mod prior;
 mod tally;
 
@@ -44,5 +45,6 @@ pub use draw::draw;
 pub use evolution::{Evolution, EvolutionError};
 pub use flow::{CumulantFlow, FlowPoint, ORDER};
 pub use histogram::{Histogram, HistogramError};
+pub use law::{LawPoint, law_flow};
 pub use prior::Prior;
 pub use tally::Tally;

@@ -127,40 +127,50 @@ impl DensityPropagator {
         let mut chain = Chain { process, integrator };
         let widths: Vec<f64> = grid.steps().map(|step| chain.width(step)).collect::<Result<_, _>>()?;
         let mut law = start.clone();
+        // Point masses at the start are the law itself; later they are nodes of a density.
+        let mut nodes_of_density = false;
         observe(0, grid.start(), &law);
         for step in grid.steps() {
-            let next = widths[step.index..].iter().copied().find(|&width| width > 0.0);
-            law = self.step(&mut chain, step, widths[step.index], next, &law)?;
+            nodes_of_density |= law.width > 0.0;
+            let width = widths[step.index];
+            let ahead = widths[step.index..].iter().copied().find(|&width| nodes_of_density && width > 0.0);
+            law = self.step(&mut chain, step, width, ahead, &law)?;
             observe(step.index + 1, step.end(), &law);
         }
         Ok(law)
     }
 
-    /// One step; `next` is the width of the first noise to come, in this step or later.
+    /// One step with noise of width `width`; `ahead` is the width of the first noise that the nodes will meet, in
+    /// this step or later.
     fn step<P: ?Sized, I: AdditiveNoise<P> + ?Sized>(
         self,
         chain: &mut Chain<'_, P, I>,
         step: Step,
         width: f64,
-        next: Option<f64>,
+        ahead: Option<f64>,
         law: &NormalMixture,
     ) -> Result<NormalMixture, DensityError> {
-        let mut spacing = law.width.min(next.unwrap_or(f64::INFINITY)) / self.nodes_per_width;
+        let finest = law.span() / MOST_NODES;
+        let mut spacing = law.width.min(ahead.unwrap_or(f64::INFINITY)) / self.nodes_per_width;
         loop {
+            if law.width > 0.0 && spacing < finest {
+                let width = ahead.unwrap_or(law.width);
+                return Err(DensityError::Unresolved { step: step.index, spacing: finest, width });
+            }
             let (nodes, weights) =
                 if law.width > 0.0 { nodes(law, spacing) } else { (law.means.clone(), law.weights.clone()) };
-            let means = chain.images(step, nodes)?;
-            let gap = next.map_or(0.0, |next| widest_gap(&means, &weights) / next);
-            if gap <= COARSEST {
+            let means = chain.images(step, &nodes)?;
+            let Some(ahead) = ahead else {
+                return Ok(NormalMixture { means, weights, width });
+            };
+            let gap = widest_gap(&means, &weights);
+            if gap <= COARSEST * ahead {
                 return Ok(NormalMixture { means, weights, width });
             }
-            let finer = spacing * (0.9 * COARSEST / gap).max(0.1);
-            let span = 2.0 * REACH * law.width + law.means.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-            if law.width == 0.0 || span / finer > MOST_NODES {
-                let width = next.unwrap_or(0.0);
-                return Err(DensityError::Unresolved { step: step.index, spacing: gap * width, width });
+            if law.width == 0.0 {
+                return Err(DensityError::Unresolved { step: step.index, spacing: gap, width: ahead });
             }
-            spacing = finer;
+            spacing *= (0.9 * COARSEST * ahead / gap).max(0.1);
         }
     }
 }
@@ -184,35 +194,49 @@ impl NormalSource for Unit {
 }
 
 impl<P: ?Sized, I: AdditiveNoise<P> + ?Sized> Chain<'_, P, I> {
-    fn apply(&mut self, step: Step, x: Vec<f64>, noise: &Unit) -> Result<Vec<f64>, DensityError> {
-        let mut x = Array2::from_shape_vec((x.len(), 1), x).expect("one site a row");
+    /// Where one step takes the points `x`.
+    fn apply(&mut self, step: Step, x: &[f64], noise: &Unit) -> Result<Vec<f64>, DensityError> {
+        let mut images = Array2::from_shape_vec((x.len(), 1), x.to_vec()).expect("one site a row");
         self.integrator
-            .step(self.process, step, x.view_mut(), noise)
+            .step(self.process, step, images.view_mut(), noise)
             .map_err(|source| DensityError::Model { step: step.index, source })?;
-        Ok(x.into_raw_vec_and_offset().0)
+        let images = images.into_raw_vec_and_offset().0;
+        match images.iter().position(|image| !image.is_finite()) {
+            Some(at) => Err(DensityError::NotFinite { step: step.index, x: x[at], image: images[at] }),
+            None => Ok(images),
+        }
     }
 
     /// The width `s` of the step's noise.
     fn width(&mut self, step: Step) -> Result<f64, DensityError> {
-        let ends = self.apply(step, vec![0.0; 2], &Unit(true))?;
+        let ends = self.apply(step, &[0.0; 2], &Unit(true))?;
         Ok((ends[1] - ends[0]).abs())
     }
 
     /// The images `m(x)`.
-    fn images(&mut self, step: Step, nodes: Vec<f64>) -> Result<Vec<f64>, DensityError> {
-        let images = self.apply(step, nodes.clone(), &Unit(false))?;
-        match images.iter().position(|image| !image.is_finite()) {
-            Some(at) => Err(DensityError::NotFinite { step: step.index, x: nodes[at], image: images[at] }),
-            None => Ok(images),
-        }
+    fn images(&mut self, step: Step, nodes: &[f64]) -> Result<Vec<f64>, DensityError> {
+        self.apply(step, nodes, &Unit(false))
+    }
+}
+
+impl NormalMixture {
+    /// Where it is not negligible.
+    fn support(&self) -> (f64, f64) {
+        let reach = REACH * self.width;
+        let low = self.means.iter().copied().fold(f64::INFINITY, f64::min) - reach;
+        (low, self.means.iter().copied().fold(f64::NEG_INFINITY, f64::max) + reach)
+    }
+
+    fn span(&self) -> f64 {
+        let (low, high) = self.support();
+        high - low
     }
 }
 
 /// Even nodes over a law of some width, and its weights `h p(x_i)` there.
 fn nodes(law: &NormalMixture, spacing: f64) -> (Vec<f64>, Vec<f64>) {
     let reach = REACH * law.width;
-    let low = law.means.iter().copied().fold(f64::INFINITY, f64::min) - reach;
-    let high = law.means.iter().copied().fold(f64::NEG_INFINITY, f64::max) + reach;
+    let (low, high) = law.support();
     let first = (low / spacing).floor();
     let count = ((high / spacing).ceil() - first) as usize + 1;
     let position = |i: usize| (first + i as f64) * spacing;

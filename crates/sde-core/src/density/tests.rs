@@ -157,6 +157,20 @@ fn a_flow_moves_the_nodes() {
 }
 
 #[test]
+fn point_masses_become_a_mixture() {
+    let schedule = VarianceExpanding::new(10.0).unwrap();
+    let grid = TimeGrid::uniform(0.0, 0.1, 3).unwrap();
+    let start = NormalMixture::new(&[(-30.0, 1.0), (20.0, 3.0)], 0.0).unwrap();
+    let law = DensityPropagator::default()
+        .run(&Forward(schedule), &mut ExactTransition::default(), &grid, &start, &mut |_, _, _| {})
+        .unwrap();
+    let exact = start.widened(schedule.transition(0.0, 0.1).variance.sqrt());
+    for n in 1..=8 {
+        assert_relative_eq!(law.moment(n), exact.moment(n), max_relative = 1e-12);
+    }
+}
+
+#[test]
 fn what_cannot_be_followed_is_said() {
     let schedule = VarianceExpanding::new(10.0).unwrap();
     let grid = TimeGrid::uniform(1.0, 0.0, 10).unwrap();
@@ -166,7 +180,17 @@ fn what_cannot_be_followed_is_said() {
         DensityPropagator::default().run(&process, &mut EulerMaruyama::new(), &grid, start, &mut |_, _, _| {})
     };
     assert!(matches!(run(f64::INFINITY, &prior), Err(DensityError::NotFinite { step: 0, .. })));
-    let points = NormalMixture::new(&[(-100.0, 1.0), (100.0, 1.0)], 0.0).unwrap();
-    assert!(matches!(run(-0.1, &points), Err(DensityError::Unresolved { step: 0, .. })));
+    // Noise far narrower than the law it meets.
+    let faint = VarianceExpanding::with_horizon(1.0, 1e-18).unwrap();
+    let process = Reverse { schedule: faint, score: ScoreFn(|_, _| 0.0) };
+    let grid = TimeGrid::uniform(1e-18, 0.0, 2).unwrap();
+    let law = DensityPropagator::default().run(
+        &process,
+        &mut EulerMaruyama::new(),
+        &grid,
+        &prior,
+        &mut |_, _, _| {},
+    );
+    assert!(matches!(law, Err(DensityError::Unresolved { step: 0, .. })), "{law:?}");
     assert!(DensityPropagator::new(0.5).is_err());
 }
