@@ -1,7 +1,9 @@
-//! The backward process.
+//! The backward process: an ensemble of trajectories, and the law they are drawn from.
 
-use diffusion::{CumulantFlow, Evolution, FlowPoint, Prior};
-use sde_core::{ChurnHeun, EulerMaruyama, Integrator, Noise, Reverse, ScoreModel};
+use diffusion::{CumulantFlow, Evolution, FlowPoint, LawPoint, Prior, law_flow};
+use sde_core::{
+    AdditiveNoise, ChurnHeun, DensityPropagator, EulerMaruyama, Noise, NormalMixture, Reverse, ScoreModel,
+};
 
 use super::Setup;
 use crate::{Failure, Progress};
@@ -16,13 +18,16 @@ pub struct Backward {
     pub points: Vec<FlowPoint>,
     /// Where the trajectories ended.
     pub end: Vec<f64>,
+    /// The same moments and cumulants for infinitely many trajectories, after every step.
+    pub law: Vec<LawPoint>,
 }
 
 /// Runs the backward process with `score` from a normal prior: of the paper's variance `Xi(T)` with `--paper`, else of
 /// the matched variance `kappa_2 f^2 + Xi`.
 ///
 /// # Errors
-/// [`EvolutionError`](diffusion::EvolutionError), if the score or a trajectory fails.
+/// [`EvolutionError`](diffusion::EvolutionError) and [`DensityError`](sde_core::DensityError), if the score or a
+/// trajectory fails.
 pub fn backward<M: ScoreModel + Sync>(
     setup: &Setup,
     name: &'static str,
@@ -38,7 +43,7 @@ pub fn backward<M: ScoreModel + Sync>(
     }
 }
 
-fn run<P: Sync, I: Integrator<P> + Clone + Sync>(
+fn run<P: Sync, I: AdditiveNoise<P> + Clone + Sync>(
     setup: &Setup,
     name: &'static str,
     process: &P,
@@ -54,5 +59,7 @@ fn run<P: Sync, I: Integrator<P> + Clone + Sync>(
         .progress(&|rows| progress.advance(rows as u64))
         .run(x.view_mut(), &mut flow)?;
     progress.finish();
-    Ok(Backward { points: flow.points(), end: x.into_raw_vec_and_offset().0 })
+    let start = NormalMixture::normal(0.0, prior.variance(&scheme.schedule, grid.start()))?;
+    let (law, _) = law_flow(&DensityPropagator::default(), process, &mut integrator.clone(), grid, &start)?;
+    Ok(Backward { points: flow.points(), end: x.into_raw_vec_and_offset().0, law })
 }

@@ -1,6 +1,6 @@
 //! Panels that both schemes draw.
 
-use diffusion::FlowPoint;
+use diffusion::{FlowPoint, LawPoint};
 
 use super::{Backward, Setup, model};
 use crate::{Colour, Corner, Panel};
@@ -46,6 +46,11 @@ fn mu(order: usize) -> impl Fn(&FlowPoint) -> (f64, f64) {
     move |p| (p.moments[order - 1].value, p.moments[order - 1].error)
 }
 
+/// A quantity of the law of a backward process, against `tau = T - t`.
+fn law_curve(run: &Backward, of: impl Fn(&LawPoint) -> f64) -> (Vec<f64>, Vec<f64>) {
+    run.law.iter().map(|point| (1.0 - point.time, of(point))).unzip()
+}
+
 /// The exact cumulant at 201 times, over that of the target.
 fn exact_kappa(setup: &Setup, order: usize) -> (Vec<f64>, Vec<f64>) {
     let value = |t: f64| {
@@ -77,7 +82,8 @@ pub fn second_cumulant(
     let mut zoom = Panel::new("", "", "").x_range(0.9, 1.0).y_range(0.95, 1.5).reference(1.0);
     for (name, run) in [("learned score", learned), ("exact score", exact)] {
         let (t, value, error) = backward_curve(&run.points, kappa(2, unit));
-        backward = backward.line(name, &t, &value);
+        let (tau, law) = law_curve(run, |p| p.cumulants[1] / unit);
+        backward = backward.line(name, &tau, &law);
         zoom = zoom.markers("", &t, &value, &error);
     }
     let backward =
@@ -97,9 +103,14 @@ pub fn moments(forward: &[(usize, Vec<FlowPoint>)], learned: &Backward) -> Vec<P
         panels.push(panel.reference(model().moment(order as u32)));
     }
     for (order, name) in MU {
-        let (t, value, _) = backward_curve(&learned.points, mu(order));
-        let panel = Panel::new(&format!("{name}, backward"), "τ", name).log_y().legend(Corner::TopRight);
-        panels.push(panel.line("learned score", &t, &value).reference(model().moment(order as u32)));
+        let (t, value, error) = backward_curve(&learned.points, mu(order));
+        let (tau, law) = law_curve(learned, |p| p.moments[order - 1]);
+        let panel = Panel::new(&format!("{name}, backward"), "τ", name)
+            .log_y()
+            .markers("trajectories", &t, &value, &error)
+            .line("density", &tau, &law)
+            .legend(Corner::TopRight);
+        panels.push(panel.reference(model().moment(order as u32)));
     }
     panels
 }
@@ -135,6 +146,10 @@ pub fn backward_cumulants(setup: &Setup, runs: &[(&str, &Backward, Colour)]) -> 
             let (t, value, error) = backward_curve(&run.points, kappa(order, unit));
             panel = panel.line(label, &t, &value).colour(*colour).band(&t, &value, &error);
             zoom = zoom.line("", &t, &value).colour(*colour).band(&t, &value, &error);
+            let (tau, law) = law_curve(run, |p| p.cumulants[order - 1] / unit);
+            panel =
+                panel.line(if runs.len() == 1 { "density" } else { "" }, &tau, &law).colour(Colour::Black);
+            zoom = zoom.line("", &tau, &law).colour(Colour::Black);
         }
         panel.exact("forward, exact", &tau, &curve).inset(zoom, Corner::BottomRight)
     };

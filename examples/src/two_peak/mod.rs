@@ -14,7 +14,7 @@ pub use backward::{Backward, backward};
 pub use figures::{backward_cumulants, forward_cumulants, moments, second_cumulant};
 pub use forward::forward;
 pub use learn::{Learned, Score, learn};
-pub use report::{CURVE_ORDERS, curve_file, kappa_rows};
+pub use report::{CURVE_ORDERS, curve_file, kappa_rows, law_cumulants, law_file};
 pub use setup::{Scheme, Setup};
 pub use study::{Study, study};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cumulants::Estimate;
-use diffusion::FlowPoint;
+use diffusion::{FlowPoint, LawPoint};
 
 use super::model;
 use crate::{Failure, Row, write_csv};
@@ -34,6 +34,24 @@ pub fn kappa_rows(
     CURVE_ORDERS.into_iter().enumerate().map(row).collect()
 }
 
+/// The cumulants of a law, which have no error of their own.
+pub fn law_cumulants(point: &LawPoint) -> [Estimate; 8] {
+    point.cumulants.map(|value| Estimate { value, error: 0.0 })
+}
+
+/// Writes the moments and cumulants of a law along a chain to a CSV file.
+///
+/// # Errors
+/// [`CurveError`](crate::CurveError) if it cannot be written.
+pub fn law_file(path: &Path, points: &[LawPoint]) -> Result<(), Failure> {
+    let mut columns = vec![("t".to_owned(), points.iter().map(|p| p.time).collect::<Vec<f64>>())];
+    for order in CURVE_ORDERS {
+        columns.push((format!("mu_{order}"), points.iter().map(|p| p.moments[order - 1]).collect()));
+        columns.push((format!("kappa_{order}"), points.iter().map(|p| p.cumulants[order - 1]).collect()));
+    }
+    write_columns(path, &columns)
+}
+
 /// Writes the moments and cumulants of a flow, with errors, to a CSV file.
 ///
 /// # Errors
@@ -47,6 +65,10 @@ pub fn curve_file(path: &Path, points: &[FlowPoint]) -> Result<(), Failure> {
         columns.push((format!("kappa_{order}"), pick(&|p| p.cumulants[order - 1].value)));
         columns.push((format!("kappa_{order}_error"), pick(&|p| p.cumulants[order - 1].error)));
     }
+    write_columns(path, &columns)
+}
+
+fn write_columns(path: &Path, columns: &[(String, Vec<f64>)]) -> Result<(), Failure> {
     let columns: Vec<(&str, &[f64])> =
         columns.iter().map(|(name, v)| (name.as_str(), v.as_slice())).collect();
     Ok(write_csv(path, &columns)?)

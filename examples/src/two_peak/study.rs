@@ -2,7 +2,10 @@
 
 use diffusion::FlowPoint;
 
-use super::{Backward, Learned, Setup, backward, curve_file, forward, kappa_rows, learn, model};
+use super::{
+    Backward, Learned, Setup, backward, curve_file, forward, kappa_rows, law_cumulants, law_file, learn,
+    model,
+};
 use crate::{Args, Failure, Results};
 
 /// Streams of the seed, two for each process: its start and its noise.
@@ -43,6 +46,7 @@ pub fn study(setup: &Setup, args: &Args) -> Result<Study, Failure> {
     // The data fluctuate, and the learned score with them: both errors enter. The paper's net is not symmetrised,
     // but its data set is the same.
     let end = |run: &Backward| run.points[run.points.len() - 1].cumulants;
+    let law = |run: &Backward| law_cumulants(&run.law[run.law.len() - 1]);
     let rows = [
         kappa_rows(
             "backward, learned score",
@@ -51,6 +55,8 @@ pub fn study(setup: &Setup, args: &Args) -> Result<Study, Failure> {
             Some(&setup.scheme.paper),
         ),
         kappa_rows("backward, exact score", &end(&exact), None, None),
+        kappa_rows("density, learned score", &law(&found), Some(&learned.cumulants), None),
+        kappa_rows("density, exact score", &law(&exact), None, None),
         kappa_rows("data", &learned.cumulants, None, Some(&setup.scheme.paper_data)),
     ];
     rows.into_iter().flatten().for_each(|row| results.push(row));
@@ -58,6 +64,8 @@ pub fn study(setup: &Setup, args: &Args) -> Result<Study, Failure> {
     let file = |name: &str| args.out().join(format!("{name}.csv"));
     curve_file(&file("backward_learned"), &found.points)?;
     curve_file(&file("backward_exact"), &exact.points)?;
+    law_file(&file("density_learned"), &found.law)?;
+    law_file(&file("density_exact"), &exact.law)?;
     for (trajectories, points) in &runs {
         curve_file(&file(&format!("forward_{trajectories}")), points)?;
     }
