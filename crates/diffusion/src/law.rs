@@ -41,7 +41,7 @@ impl LawPoint {
 /// let prior = NormalMixture::normal(0.0, gaussian::forward_variance(&schedule, model.cumulant(2), 1.0))?;
 ///
 /// let (points, _) = diffusion::law_flow(
-///     &DensityPropagator::default(), &process, &mut ChurnHeun::default(), &grid, &prior,
+///     DensityPropagator::default(), &process, &mut ChurnHeun::default(), &grid, &prior,
 /// )?;
 /// // the error of 100 steps: 0.015 per cent at order 8
 /// let bias = points[100].cumulants[7] / model.cumulant(8) - 1.0;
@@ -52,7 +52,7 @@ impl LawPoint {
 /// # Errors
 /// [`DensityError`], if the law cannot be followed.
 pub fn law_flow<P: ?Sized, I: AdditiveNoise<P> + ?Sized>(
-    propagator: &DensityPropagator,
+    propagator: DensityPropagator,
     process: &P,
     integrator: &mut I,
     grid: &TimeGrid,

@@ -60,6 +60,6 @@ fn run<P: Sync, I: AdditiveNoise<P> + Clone + Sync>(
         .run(x.view_mut(), &mut flow)?;
     progress.finish();
     let start = NormalMixture::normal(0.0, prior.variance(&scheme.schedule, grid.start()))?;
-    let (law, _) = law_flow(&DensityPropagator::default(), process, &mut integrator.clone(), grid, &start)?;
+    let (law, _) = law_flow(DensityPropagator::default(), process, &mut integrator.clone(), grid, &start)?;
     Ok(Backward { points: flow.points(), end: x.into_raw_vec_and_offset().0, law })
 }

@@ -15,7 +15,7 @@ pub use figures::{backward_cumulants, forward_cumulants, moments, second_cumulan
 pub use forward::forward;
 pub use learn::{Learned, Score, learn};
 pub use report::{CURVE_ORDERS, curve_file, kappa_rows, law_cumulants, law_file};
-pub use setup::{Scheme, Setup};
+pub use setup::{PAPER_STEPS, Scheme, Setup, default_grid, published_grid};
 pub use study::{Study, study};
 
 use sde_core::TwoPeak;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sde_core::{NoiseSchedule, ParameterError, TimeGrid, VarianceExpanding, VariancePreserving};
+use sde_core::{GridError, NoiseSchedule, ParameterError, TimeGrid, VarianceExpanding, VariancePreserving};
 
 use super::PEAK_WIDTH;
 use crate::{Args, Failure, Results};
@@ -15,6 +15,9 @@ const COARSE_ABOVE: f64 = 100.0;
 /// Steps of the default grid below that level. Their error, by the density of the chain with the exact score, is 0.008 per
 /// cent of `kappa_2` and less of the others: a sixth of what a data set of 10^6 points fluctuates by.
 const STEPS: usize = 200;
+
+/// Steps of the paper's backward process.
+pub const PAPER_STEPS: usize = 1000;
 
 /// Steps of the default grid above that level.
 const COARSE_STEPS: usize = 20;
@@ -103,7 +106,7 @@ impl Setup {
             None => vec![100_000, 1_000_000],
         };
         let grid = if args.paper {
-            TimeGrid::published(1.0, 1e-5, args.steps.unwrap_or(1000))?
+            published_grid(args.steps.unwrap_or(PAPER_STEPS))?
         } else {
             default_grid(&*scheme.schedule, args.steps.unwrap_or(STEPS))?
         };
@@ -130,9 +133,20 @@ impl Setup {
     }
 }
 
+/// The grid of the released code, down to `t = 1e-5`.
+///
+/// # Errors
+/// [`GridError`](sde_core::GridError) for less than two steps.
+pub fn published_grid(steps: usize) -> Result<TimeGrid, GridError> {
+    TimeGrid::published(1.0, 1e-5, steps)
+}
+
 /// `steps` steps even in `asinh(sqrt(V) / width)` from [`COARSE_ABOVE`] to zero, and a few from the horizon down
 /// to there where the schedule goes higher.
-fn default_grid(schedule: &(dyn NoiseSchedule + Send + Sync), steps: usize) -> Result<TimeGrid, Failure> {
+///
+/// # Errors
+/// [`GridError`](sde_core::GridError) if no grid can be made of the steps asked for.
+pub fn default_grid(schedule: &(dyn NoiseSchedule + Send + Sync), steps: usize) -> Result<TimeGrid, Failure> {
     let top = schedule.horizon();
     let start = schedule.time_at(COARSE_ABOVE);
     let fine = TimeGrid::asinh(schedule, start, 0.0, PEAK_WIDTH, steps)?;
