@@ -23,6 +23,8 @@ const PAIRS: usize = 256;
 const REFERENCES: usize = 512;
 /// Epochs of the paper's net (Table 3).
 const PAPER_EPOCHS: u64 = 200;
+/// Checkpoints of a training run.
+const CHECKPOINTS: u64 = 50;
 /// Streams of the seed; those of noise are below 100.
 const INITIAL_WEIGHTS: u128 = 100;
 const BATCHES: u64 = 101;
@@ -82,8 +84,8 @@ fn residual(setup: &Setup, data: &[f64]) -> Result<Score, Failure> {
     };
     let source = ResidualBatches::new(data, config)?;
     let kappa_2 = source.preconditioning().kappa_2;
-    let net = Mlp::new(MlpConfig::residual(), &mut initial(setup))?.with_zero_output();
-    let net = trained("training", Trainer::new(net, source, TrainConfig::residual(STEPS))?, STEPS)?;
+    let fresh = || Ok(Mlp::new(MlpConfig::residual(), &mut initial(setup))?.with_zero_output());
+    let net = trained(setup, source, TrainConfig::residual(STEPS), fresh)?;
     let largest = data.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
     let score = ResidualScore::new(net, kappa_2, setup.scheme.schedule.clone())?;
     Ok(Box::new(score.bounded_by(largest)))
@@ -94,15 +96,29 @@ fn direct(setup: &Setup, data: &[f64]) -> Result<Score, Failure> {
         DenoisingConfig { times: Times::PerBatch, seed: batch_seed(setup), ..DenoisingConfig::default() };
     let source = DenoisingBatches::new(data, setup.scheme.schedule.clone(), config)?;
     let steps = PAPER_EPOCHS * source.batches_per_epoch();
-    let net = Mlp::new(MlpConfig::paper(), &mut initial(setup))?;
-    let trainer = Trainer::new(net, source, TrainConfig::paper(steps))?;
-    Ok(Box::new(DirectScore::new(trained("training, the paper's net", trainer, steps)?)))
+    let fresh = || Ok(Mlp::new(MlpConfig::paper(), &mut initial(setup))?);
+    Ok(Box::new(DirectScore::new(trained(setup, source, TrainConfig::paper(steps), fresh)?)))
 }
 
-fn trained<S: BatchSource>(name: &'static str, mut trainer: Trainer<S>, steps: u64) -> Result<Mlp, Failure> {
-    let bar = Progress::new(name, steps, "steps");
+/// Trains a `fresh` net, or goes on from the checkpoint of a run that was stopped.
+fn trained<S: BatchSource>(
+    setup: &Setup,
+    source: S,
+    config: TrainConfig,
+    fresh: impl FnOnce() -> Result<Mlp, Failure>,
+) -> Result<Mlp, Failure> {
+    let path = &setup.checkpoint;
+    let trainer = if path.exists() {
+        Trainer::resume(path, source, config)?
+    } else {
+        Trainer::new(fresh()?, source, config)?
+    };
+    let mut trainer = trainer.with_checkpoints(path, config.steps.div_ceil(CHECKPOINTS));
+    let start = trainer.step();
+    let phase = if start == 0 { "training".into() } else { format!("training, from step {start} on") };
+    let bar = Progress::new(phase, config.steps - start, "steps");
     let trained = trainer.train(&mut |news| {
-        bar.set(news.step);
+        bar.set(news.step - start);
         ControlFlow::Continue(())
     })?;
     bar.finish();

@@ -83,6 +83,8 @@ pub struct Setup {
     pub paper: bool,
     /// A published net to sample from, in place of training.
     pub load: Option<PathBuf>,
+    /// Where training leaves its checkpoints, and goes on from the last one.
+    pub checkpoint: PathBuf,
     /// Size of the data set.
     pub data_points: usize,
     /// Trajectories of the backward process.
@@ -115,6 +117,11 @@ impl Setup {
             seed: args.seed,
             paper: args.paper,
             load: args.load.clone(),
+            checkpoint: args.out().join(format!(
+                "training{}_seed{}.json",
+                if args.paper { "_paper" } else { "" },
+                args.seed
+            )),
             data_points: 1_000_000,
             trajectories,
             forward_trajectories,
