@@ -1,11 +1,13 @@
 //! Evaluating a net on many rows at one noise level, fast.
 //!
 //! All rows of a batch share their time, so the embedding is folded into the biases once, and what is left per
-//! row is `w3 . act( W2 act( w1 x + c1 ) + c2 ) + b3`. A block of [`LANES`] rows runs through both layers in
+//! row is `w3 . act( W2 act( w1 x + c1 ) + c2 ) + b3`. With leaky rectifiers that is piecewise linear in `x`, and
+//! the pieces are tabulated. With a smooth activation a block of [`LANES`] rows runs through both layers in
 //! registers and the first-level cache. A row's answer depends on that row alone: short blocks are padded.
 #![expect(clippy::inline_always, reason = "must be compiled with the instruction set of its caller")]
 
-use crate::activation::{ActivationFn, LeakyRelu, Silu};
+use crate::activation::{ActivationFn, Silu};
+use crate::segments::{Layers, Segments};
 use crate::{Activation, Mlp};
 use multiversion::multiversion;
 use std::collections::HashMap;
@@ -24,11 +26,16 @@ pub struct FusedMlp {
     packed: Vec<f32>,
 }
 
-/// The biases of both hidden layers at one noise level.
+/// A net at one noise level, ready for any number of rows.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Folded {
-    c1: Vec<f32>,
-    c2: Vec<f32>,
+pub struct Folded(Kind);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Kind {
+    /// The biases of both hidden layers.
+    Biases { c1: Vec<f32>, c2: Vec<f32> },
+    /// The pieces of a net of leaky rectifiers.
+    Segments(Segments),
 }
 
 impl FusedMlp {
@@ -58,7 +65,7 @@ impl FusedMlp {
         config.embedding.evaluate(coordinate, &mut e);
         let places = &self.mlp.layout().places;
         let parameters = self.mlp.parameters();
-        let layer = |layer: usize, bias: &std::ops::Range<usize>| -> Vec<f32> {
+        let layer = |layer: usize, bias: &std::ops::Range<usize>| -> Vec<f64> {
             let weights = parameters[places.e.clone()].chunks_exact(e.len()).skip(layer * config.width);
             let extra = &parameters[places.be[layer].clone()];
             parameters[bias.clone()]
@@ -67,11 +74,29 @@ impl FusedMlp {
                 .enumerate()
                 .map(|(neuron, (&bias, row))| {
                     let shift: f64 = row.iter().zip(&e).map(|(&w, e)| f64::from(w) * e).sum();
-                    (f64::from(bias) + f64::from(extra.get(neuron).copied().unwrap_or(0.0)) + shift) as f32
+                    f64::from(bias) + f64::from(extra.get(neuron).copied().unwrap_or(0.0)) + shift
                 })
                 .collect()
         };
-        Folded { c1: layer(0, &places.b1), c2: layer(1, &places.b2) }
+        let (c1, c2) = (layer(0, &places.b1), layer(1, &places.b2));
+        Folded(match config.activation {
+            Activation::LeakyRelu => Kind::Segments(Segments::new(&Layers {
+                w1: &parameters[places.w1.clone()],
+                c1: &c1,
+                w2: &parameters[places.w2.clone()],
+                c2: &c2,
+                w3: &parameters[places.w3.clone()],
+                b3: f64::from(self.last_bias()),
+            })),
+            Activation::Silu => {
+                let single = |c: Vec<f64>| c.into_iter().map(|c| c as f32).collect();
+                Kind::Biases { c1: single(c1), c2: single(c2) }
+            }
+        })
+    }
+
+    fn last_bias(&self) -> f32 {
+        self.mlp.parameters()[self.mlp.layout().places.b3.clone()].first().copied().unwrap_or(0.0)
     }
 
     /// Writes the net's answer to `scale * x` for every element of `x`.
@@ -80,31 +105,42 @@ impl FusedMlp {
     /// If the slices differ in length.
     pub fn evaluate(&self, folded: &Folded, scale: f64, x: &[f64], out: &mut [f64]) {
         assert_eq!(x.len(), out.len(), "one answer per row");
+        let odd = self.mlp.config().odd;
+        let (c1, c2) = match &folded.0 {
+            Kind::Biases { c1, c2 } => (c1, c2),
+            Kind::Segments(segments) => {
+                segments.evaluate(scale, x, out);
+                if odd {
+                    let mut mirrored = vec![0.0; x.len()];
+                    segments.evaluate(-scale, x, &mut mirrored);
+                    for (out, mirrored) in out.iter_mut().zip(mirrored) {
+                        *out = 0.5 * (*out - mirrored);
+                    }
+                }
+                return;
+            }
+        };
         let places = &self.mlp.layout().places;
         let parameters = self.mlp.parameters();
         let net = Packed {
             w1: &parameters[places.w1.clone()],
-            c1: &folded.c1,
+            c1,
             w2: &self.packed,
-            c2: &folded.c2,
+            c2,
             w3: &parameters[places.w3.clone()],
-            b3: parameters[places.b3.clone()].first().copied().unwrap_or(0.0),
+            b3: self.last_bias(),
         };
         let mut hidden = vec![[0.0; LANES]; net.w1.len()];
-        match (self.mlp.config().activation, self.mlp.config().odd) {
-            (Activation::LeakyRelu, false) => leaky(&net, &mut hidden, scale, x, out),
-            (Activation::LeakyRelu, true) => leaky_odd(&net, &mut hidden, scale, x, out),
-            (Activation::Silu, false) => silu(&net, &mut hidden, scale, x, out),
-            (Activation::Silu, true) => silu_odd(&net, &mut hidden, scale, x, out),
-        }
+        let kernel = if odd { silu_odd } else { silu };
+        kernel(&net, &mut hidden, scale, x, out);
     }
 }
 
-/// Noise levels remembered with their folded biases: more than the steps of a usual time grid; 2 MiB for a width
-/// of 64. A full store is emptied: an adaptive integrator never asks twice, and a fixed grid fits.
+/// Noise levels that are remembered: more than the steps of a usual time grid; at a width of 64 they take 2 MiB, as
+/// tables some 40 MiB. A full store is emptied: an adaptive integrator never asks twice, and a fixed grid fits.
 const REMEMBERED: usize = 4096;
 
-/// A packed net that remembers its folded biases: every block of an ensemble asks for the same noise levels.
+/// A packed net that remembers what it folded: every block of an ensemble asks for the same noise levels.
 #[derive(Debug)]
 pub(crate) struct Remembered {
     net: FusedMlp,
@@ -236,8 +272,6 @@ macro_rules! kernels {
     )*};
 }
 kernels! {
-    leaky = plain::<LeakyRelu>;
-    leaky_odd = odd::<LeakyRelu>;
     silu = plain::<Silu>;
     silu_odd = odd::<Silu>;
 }

@@ -5,7 +5,8 @@
 //!
 //! 1. [`MlpConfig`], [`Mlp`]: one input, two hidden layers, an [`Embedding`] of the noise level, an
 //!    [`Activation`]; the parameters are one flat vector with a [`Layout`] of names.
-//! 2. [`FusedMlp`]: the same net packed for evaluation at one noise level.
+//! 2. [`FusedMlp`]: the same net packed for evaluation at one noise level, where a net of leaky rectifiers is
+//!    a table of straight pieces.
 //! 3. [`DirectScore`] and [`ResidualScore`]: nets as [`ScoreModel`](sde_core::ScoreModel)s, and the
 //!    [`Preconditioning`] that makes one net serve every schedule.
 //! 4. [`loss_and_gradient`], [`Adam`], [`Ema`], [`LearningRate`], [`clip_gradient`]: the parts of a training
@@ -49,6 +50,7 @@ mod matmul;
 mod mlp;
 mod preconditioning;
 mod residual;
+mod segments;
 
 pub use activation::Activation;
 pub use adam::{Adam, AdamConfig, clip_gradient};
