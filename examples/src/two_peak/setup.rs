@@ -148,8 +148,8 @@ pub fn published_grid(steps: usize) -> Result<TimeGrid, GridError> {
     TimeGrid::published(1.0, 1e-5, steps)
 }
 
-/// `steps` steps even in `asinh(sqrt(V) / width)` from [`COARSE_ABOVE`] to zero, and a few from the horizon down
-/// to there where the schedule goes higher.
+/// `steps` steps even in `asinh(sqrt(V) / width)` from noise level `V = 100` to zero, and twenty from the horizon
+/// down to there where the schedule goes higher.
 ///
 /// # Errors
 /// [`GridError`](sde_core::GridError) if no grid can be made of the steps asked for.
