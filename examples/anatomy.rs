@@ -102,7 +102,11 @@ fn convergence(args: &Args, name: &str, schedule: &Schedule) -> Result<[Panel; 2
     let mut columns = vec![("steps".to_owned(), count.clone())];
     let mut panels = [(0, "κ₂"), (3, "κ₈")].map(|(place, kappa)| {
         let title = format!("{name}: bias of {kappa}");
-        let mut panel = Panel::new(&title, "steps", "|bias| in %").log_x().log_y().legend(Corner::BottomLeft);
+        let mut panel = Panel::new(&title, "steps", "|bias| in %")
+            .log_x()
+            .log_y()
+            .y_range(1e-7, 100.0)
+            .legend(Corner::BottomLeft);
         for (sampler, biases) in &samplers {
             let size: Vec<f64> = biases.iter().map(|bias| bias[place].abs()).collect();
             panel = panel.line(sampler, &count, &size);

@@ -6,13 +6,15 @@
 //! the continuous answer is the step error.
 
 use cumulants::Estimate;
-use diffusion::{CumulantFlow, Evolution, Prior};
+use diffusion::{CumulantFlow, Evolution, FlowPoint, Prior, draw};
 use examples::{
-    Args, Corner, Failure, Figure, Panel, Progress, Results, Row, check_writable, conclude, run, write_csv,
+    Args, Colour, Corner, Failure, Figure, Panel, Progress, Results, Row, check_writable, conclude, run,
+    write_csv,
 };
 use sde_core::gaussian::{self, GaussianScore};
 use sde_core::{
-    EulerMaruyama, Noise, NoiseSchedule, Reverse, TimeGrid, VarianceExpanding, VariancePreserving,
+    EulerMaruyama, ExactTransition, Forward, Noise, NoiseSchedule, NormalSource, Reverse, TimeGrid,
+    VarianceExpanding, VariancePreserving,
 };
 
 const KAPPA_2: f64 = 1.0625;
@@ -58,8 +60,12 @@ fn follow(
     let file = |part: &str| args.out().join(format!("{}_{part}.csv", scheme.replace(' ', "_")));
     write_csv(&file("forward"), &[("t", &times), ("kappa_2", &forward)])?;
 
-    let mut panel = Panel::new(&format!("{scheme}, backward"), "τ", "κ₂(τ)")
-        .legend(if scheme.ends_with("expanding") { Corner::TopRight } else { Corner::TopLeft });
+    let (low, high, here, there) = if scheme.ends_with("expanding") {
+        (0.0, 30.0, Corner::TopLeft, Corner::TopRight)
+    } else {
+        (0.99, 1.25, Corner::TopRight, Corner::TopLeft)
+    };
+    let mut panel = Panel::new(&format!("{scheme}, backward"), "τ", "κ₂(τ)").y_range(low, high).legend(there);
     let mut zoom = Panel::new("", "", "").x_range(0.9, 1.0).reference(KAPPA_2);
     for (name, prior) in
         [("prior Ξ(T)", Prior::Noise), ("matched prior", Prior::Matched { kappa_2: KAPPA_2 })]
@@ -90,8 +96,18 @@ fn follow(
             &file(if prior == Prior::Noise { "prior_noise" } else { "prior_matched" }),
             &[("tau", &tau), ("kappa_2", &value), ("error", &error), ("scheme", &scheme_value)],
         )?;
-        panel = panel.markers(name, &tau, &value, &error).exact("", &times, &exact);
-        zoom = zoom.markers("", &tau, &value, &error).exact("", &times, &exact);
+        let (first, second) =
+            if prior == Prior::Noise { ("exact for the steps", "exact for no steps") } else { ("", "") };
+        panel = panel
+            .markers(name, &tau, &value, &error)
+            .line(first, &tau, &scheme_value)
+            .colour(Colour::Black)
+            .exact(second, &times, &exact);
+        zoom = zoom
+            .markers("", &tau, &value, &error)
+            .line("", &tau, &scheme_value)
+            .colour(Colour::Black)
+            .exact("", &times, &exact);
 
         let end = measured[measured.len() - 1];
         let source = format!("backward, {scheme}, {name}");
@@ -99,11 +115,29 @@ fn follow(
         let limit = gaussian::backward_variance(schedule, KAPPA_2, start, 0.0);
         results.push(Row::new("kappa_2", &format!("{source}, no steps"), limit, 0.0).exact(KAPPA_2));
     }
+    let points = forward_points(args, schedule, trajectories)?;
+    let t: Vec<f64> = points.iter().map(|p| p.time).collect();
+    let (value, error): (Vec<f64>, Vec<f64>) =
+        points.iter().map(|p| (p.cumulants[1].value, p.cumulants[1].error)).unzip();
     let forward = Panel::new(&format!("{scheme}, forward"), "t", "κ₂(t)")
+        .y_range(low, high)
+        .markers("trajectories", &t, &value, &error)
         .exact("exact", &times, &forward)
-        .legend(if scheme.ends_with("expanding") { Corner::TopLeft } else { Corner::TopRight });
-    Ok([
-        forward,
-        panel.inset(zoom, if scheme.ends_with("expanding") { Corner::TopRight } else { Corner::BottomRight }),
-    ])
+        .legend(here);
+    Ok([forward, panel.inset(zoom, there)])
+}
+
+/// An ensemble that goes forwards by its exact transitions.
+fn forward_points(
+    args: &Args,
+    schedule: &(dyn NoiseSchedule + Sync),
+    trajectories: usize,
+) -> Result<Vec<FlowPoint>, Failure> {
+    let mut x = draw(trajectories, 1, &Noise::new(args.seed, 100), |noise, x| noise.fill(0, x));
+    x *= KAPPA_2.sqrt();
+    let grid = TimeGrid::uniform(0.0, schedule.horizon(), 40)?;
+    let mut flow = CumulantFlow::every(&grid, 1);
+    Evolution::new(&Forward(schedule), &ExactTransition::default(), &grid, Noise::new(args.seed, 101))
+        .run(x.view_mut(), &mut flow)?;
+    Ok(flow.points())
 }

@@ -58,3 +58,8 @@ pub use row::Row;
 /// Tensor code spends half its time in page faults of large blocks under the C library's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Runs the code of the guide as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+struct Guide;

@@ -48,3 +48,8 @@ pub use histogram::{Histogram, HistogramError};
 pub use law::{LawPoint, law_flow};
 pub use prior::Prior;
 pub use tally::Tally;
+
+/// Runs the example of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

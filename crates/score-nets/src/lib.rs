@@ -90,3 +90,8 @@ pub use trainer::{Progress, Stop, TrainError, Trained, Trainer, Validation};
 pub use candle_core;
 pub use candle_nn;
 pub use rand;
+
+/// Runs the example of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -84,3 +84,8 @@ pub use target::Target;
 pub use two_peak::{TwoPeak, TwoPeakScore};
 
 pub use ndarray;
+
+/// Runs the example of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -51,16 +51,24 @@ fn law_curve(run: &Backward, of: impl Fn(&LawPoint) -> f64) -> (Vec<f64>, Vec<f6
     run.law.iter().map(|point| (1.0 - point.time, of(point))).unzip()
 }
 
+/// The exact cumulant at time `t` [3.23, 3.24].
+fn exact_at(setup: &Setup, order: usize, t: f64) -> f64 {
+    let kernel = setup.scheme.schedule.transition(0.0, t);
+    let noise = if order == 2 { kernel.variance } else { 0.0 };
+    model().cumulant(order as u32) * kernel.mean_factor.powi(order as i32) + noise
+}
+
 /// The exact cumulant at 201 times, over that of the target.
 fn exact_kappa(setup: &Setup, order: usize) -> (Vec<f64>, Vec<f64>) {
-    let value = |t: f64| {
-        let kernel = setup.scheme.schedule.transition(0.0, t);
-        let noise = if order == 2 { kernel.variance } else { 0.0 };
-        model().cumulant(order as u32) * kernel.mean_factor.powi(order as i32) + noise
-    };
     let times: Vec<f64> = (0..=200).map(|i| f64::from(i) / 200.0).collect();
-    let values = times.iter().map(|&t| value(t) / model().cumulant(order as u32)).collect();
+    let unit = model().cumulant(order as u32);
+    let values = times.iter().map(|&t| exact_at(setup, order, t) / unit).collect();
     (times, values)
+}
+
+/// Whether the scheme takes the higher cumulants to zero, as those with a drift do [3.16].
+fn decays(setup: &Setup) -> bool {
+    setup.scheme.schedule.transition(0.0, setup.scheme.schedule.horizon()).mean_factor < 1.0
 }
 
 /// `kappa_2` forwards and backwards, in units of the target's (Figs. 1 and 6).
@@ -117,12 +125,14 @@ pub fn moments(forward: &[(usize, Vec<FlowPoint>)], learned: &Backward) -> Vec<P
 
 /// Cumulants 4, 6, 8 forwards in units of the target's (Figs. 4 and 7, above).
 pub fn forward_cumulants(setup: &Setup, forward: &[(usize, Vec<FlowPoint>)]) -> Vec<Panel> {
+    let (low, high, legend) =
+        if decays(setup) { (-0.2, 1.2, Corner::TopRight) } else { (-1.0, 3.0, Corner::BottomLeft) };
     let panel = |(order, name): (usize, &str)| {
         let unit = model().cumulant(order as u32);
         let (times, curve) = exact_kappa(setup, order);
         let mut panel = Panel::new(&format!("{name}, forward"), "t", &format!("{name}(t) / exact"))
-            .y_range(-1.0, 3.0)
-            .legend(Corner::BottomLeft);
+            .y_range(low, high)
+            .legend(legend);
         for (trajectories, points) in forward {
             let (t, value, error) = forward_curve(points, kappa(order, unit));
             panel = panel.line(&power_of_ten(*trajectories), &t, &value).band(&t, &value, &error);
@@ -132,26 +142,35 @@ pub fn forward_cumulants(setup: &Setup, forward: &[(usize, Vec<FlowPoint>)]) -> 
     KAPPA.into_iter().map(panel).collect()
 }
 
-/// Cumulants 4, 6, 8 backwards in units of the target's (Figs. 4, 5 and 7, below).
+/// Cumulants 4, 6, 8 backwards in units of the target's (Figs. 4, 5 and 7, below); in the inset the end of the way, in
+/// units of the exact value at the same time.
 pub fn backward_cumulants(setup: &Setup, runs: &[(&str, &Backward, Colour)]) -> Vec<Panel> {
+    let (low, high, legend, inset) = if decays(setup) {
+        (-0.7, 1.2, Corner::BottomRight, Corner::TopLeft)
+    } else {
+        (-2.5, 2.5, Corner::TopRight, Corner::BottomRight)
+    };
     let panel = |(order, name): (usize, &str)| {
         let unit = model().cumulant(order as u32);
         let (times, curve) = exact_kappa(setup, order);
         let tau: Vec<f64> = times.iter().map(|t| 1.0 - t).collect();
         let mut panel = Panel::new(&format!("{name}, backward"), "τ", &format!("{name}(τ) / exact"))
-            .y_range(-2.5, 2.5)
-            .legend(Corner::TopRight);
+            .y_range(low, high)
+            .legend(legend);
         let mut zoom = Panel::new("", "", "").x_range(0.9, 1.0).y_range(0.96, 1.04).reference(1.0);
         for (label, run, colour) in runs {
-            let (t, value, error) = backward_curve(&run.points, kappa(order, unit));
-            panel = panel.line(label, &t, &value).colour(*colour).band(&t, &value, &error);
-            zoom = zoom.line("", &t, &value).colour(*colour).band(&t, &value, &error);
+            let (tau, value, error) = backward_curve(&run.points, kappa(order, unit));
+            panel = panel.line(label, &tau, &value).colour(*colour).band(&tau, &value, &error);
+            let (tau, value, error) =
+                backward_curve(&run.points, |p| kappa(order, exact_at(setup, order, p.time))(p));
+            zoom = zoom.line("", &tau, &value).colour(*colour).band(&tau, &value, &error);
             let (tau, law) = law_curve(run, |p| p.cumulants[order - 1] / unit);
             panel =
                 panel.line(if runs.len() == 1 { "density" } else { "" }, &tau, &law).colour(Colour::Black);
+            let (tau, law) = law_curve(run, |p| p.cumulants[order - 1] / exact_at(setup, order, p.time));
             zoom = zoom.line("", &tau, &law).colour(Colour::Black);
         }
-        panel.exact("forward, exact", &tau, &curve).inset(zoom, Corner::BottomRight)
+        panel.exact("forward, exact", &tau, &curve).inset(zoom, inset)
     };
     KAPPA.into_iter().map(panel).collect()
 }
