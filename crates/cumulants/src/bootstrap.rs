@@ -69,7 +69,7 @@ pub fn bootstrap_bins<const N: usize, R: Rng + ?Sized>(
 ) -> Result<Estimate, ErrorEstimateError> {
     let bins: Vec<_> = bins.iter().filter(|bin| bin.count() > 0).collect();
     if bins.len() < 2 {
-        return Err(ErrorEstimateError::TooFewBins { found: bins.len() });
+        return Err(ErrorEstimateError::TooFewBins { found: bins.len(), needed: 2 });
     }
     let total = bins.iter().fold(Moments::EMPTY, |all, bin| all.merge(bin));
     // About one common centre sums of a resample just add up.

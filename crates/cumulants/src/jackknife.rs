@@ -55,24 +55,58 @@ fn jackknife_all<const N: usize, const M: usize>(
     bins: &[Moments<N>],
     f: impl Fn(&Moments<N>) -> [f64; M],
 ) -> Result<[Estimate; M], ErrorEstimateError> {
-    let bins: Vec<_> = bins.iter().filter(|bin| bin.count() > 0).copied().collect();
-    if bins.len() < 2 {
-        return Err(ErrorEstimateError::TooFewBins { found: bins.len() });
-    }
-    let (total, rests) = leave_one_out(&bins);
-    let theta = f(&total);
-    let rests: Vec<[f64; M]> = rests.iter().map(f).collect();
-    let weights: Vec<f64> = bins.iter().map(|bin| total.count() as f64 / bin.count() as f64).collect();
+    let spread = Spread::over(bins, 2, f)?;
+    Ok(std::array::from_fn(|k| spread.estimate(k)))
+}
 
-    Ok(std::array::from_fn(|k| {
-        // Deviations tau_j - theta, so that equal values leave no rounding behind.
-        let pseudo = |j: usize| (weights[j] - 1.0) * (theta[k] - rests[j][k]);
-        let shift: f64 = (0..bins.len()).map(|j| pseudo(j) / weights[j]).sum();
-        let variance: f64 =
-            (0..bins.len()).map(|j| (pseudo(j) - shift).powi(2) / (weights[j] - 1.0)).sum::<f64>()
-                / bins.len() as f64;
-        Estimate { value: theta[k], error: variance.sqrt() }
-    }))
+/// How some functions of the moments vary from bin to bin.
+pub(crate) struct Spread<const M: usize> {
+    /// Of all data.
+    pub(crate) theta: [f64; M],
+    /// Without each bin in turn.
+    rests: Vec<[f64; M]>,
+    /// `h_j`.
+    weights: Vec<f64>,
+}
+
+impl<const M: usize> Spread<M> {
+    /// # Errors
+    /// [`ErrorEstimateError::TooFewBins`] for less than `needed` non-empty bins.
+    pub(crate) fn over<const N: usize>(
+        bins: &[Moments<N>],
+        needed: usize,
+        f: impl Fn(&Moments<N>) -> [f64; M],
+    ) -> Result<Self, ErrorEstimateError> {
+        let bins: Vec<_> = bins.iter().filter(|bin| bin.count() > 0).copied().collect();
+        if bins.len() < needed {
+            return Err(ErrorEstimateError::TooFewBins { found: bins.len(), needed });
+        }
+        let (total, rests) = leave_one_out(&bins);
+        Ok(Self {
+            theta: f(&total),
+            rests: rests.iter().map(f).collect(),
+            weights: bins.iter().map(|bin| total.count() as f64 / bin.count() as f64).collect(),
+        })
+    }
+
+    /// Number of bins.
+    pub(crate) fn bins(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// `(tau_j - theta_J) / sqrt(h_j - 1)`, whose mean square is the squared error.
+    pub(crate) fn deviations(&self, k: usize) -> Vec<f64> {
+        // tau_j - theta, so that equal values leave no rounding behind.
+        let pseudo = |j: usize| (self.weights[j] - 1.0) * (self.theta[k] - self.rests[j][k]);
+        let shift: f64 = (0..self.bins()).map(|j| pseudo(j) / self.weights[j]).sum();
+        (0..self.bins()).map(|j| (pseudo(j) - shift) / (self.weights[j] - 1.0).sqrt()).collect()
+    }
+
+    /// Value and error.
+    pub(crate) fn estimate(&self, k: usize) -> Estimate {
+        let variance = self.deviations(k).iter().map(|d| d.powi(2)).sum::<f64>() / self.bins() as f64;
+        Estimate { value: self.theta[k], error: variance.sqrt() }
+    }
 }
 
 /// The total and, for each bin, the total of all others: merges of what lies before and after it.

@@ -30,6 +30,9 @@
 //! | independent samples, any quantity | [`bootstrap()`], [`bootstrap_cumulants`], [`bootstrap_bins`] | resamples times data |
 //! | many independent samples, cumulants | [`standard_errors`] | one pass |
 //!
+//! Where a sample comes with a twin whose cumulants are known, [`controlled_cumulants`] takes the fluctuation they share
+//! away.
+//!
 //! # Example
 //!
 //! ```
@@ -61,6 +64,7 @@
 //! empirical measure (plug-in, bias `O(1/n)`).
 
 mod bootstrap;
+mod control;
 mod conversions;
 mod delta;
 mod error;
@@ -73,6 +77,7 @@ mod pairwise;
 mod two_peak;
 
 pub use bootstrap::{bootstrap, bootstrap_bins, bootstrap_cumulants};
+pub use control::{Controlled, controlled_cumulants};
 pub use conversions::{central_from_raw, cumulants_from_moments, moments_from_cumulants, raw_from_central};
 pub use delta::standard_errors;
 pub use error::ErrorEstimateError;

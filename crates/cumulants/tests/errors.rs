@@ -188,11 +188,14 @@ fn bootstraps_are_seeded() {
 fn too_little_input_is_refused() {
     let rng = &mut Pcg64::seed_from_u64(9);
     let bins = [Moments::<2>::of(&[1.0, 2.0]), Moments::EMPTY];
-    let one_bin = ErrorEstimateError::TooFewBins { found: 1 };
+    let one_bin = ErrorEstimateError::TooFewBins { found: 1, needed: 2 };
     assert_eq!(jackknife(&bins, Moments::mean).unwrap_err(), one_bin);
     assert_eq!(jackknife_cumulants(&bins).unwrap_err(), one_bin);
     assert_eq!(bootstrap_bins(&bins, 10, rng, Moments::mean).unwrap_err(), one_bin);
-    assert_eq!(jackknife::<2>(&[], Moments::mean).unwrap_err(), ErrorEstimateError::TooFewBins { found: 0 });
+    assert_eq!(
+        jackknife::<2>(&[], Moments::mean).unwrap_err(),
+        ErrorEstimateError::TooFewBins { found: 0, needed: 2 }
+    );
 
     let error = bootstrap::<2, _>(&[1.0], 10, rng, Moments::mean).unwrap_err();
     assert_eq!(error, ErrorEstimateError::TooFewSamples { found: 1 });

@@ -1,7 +1,10 @@
 //! Moments and cumulants followed in time.
 
 use crate::Tally;
-use cumulants::{Estimate, LEAF, Moments, PairwiseMoments, jackknife, jackknife_cumulants};
+use cumulants::{
+    Controlled, ErrorEstimateError, Estimate, LEAF, Moments, PairwiseMoments, controlled_cumulants,
+    jackknife, jackknife_cumulants,
+};
 use sde_core::{Batch, Observer, TimeGrid, values};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +25,17 @@ pub struct FlowPoint {
     pub moments: [Estimate; ORDER],
     /// `kappa_1 .. kappa_8`.
     pub cumulants: [Estimate; ORDER],
+}
+
+/// Cumulants with control variates, at one time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ControlledPoint {
+    /// Steps done.
+    pub step: usize,
+    /// The time `t`.
+    pub time: f64,
+    /// `kappa_1 .. kappa_8`.
+    pub cumulants: [Controlled; ORDER],
 }
 
 /// A [`Tally`] of moments and cumulants at chosen steps.
@@ -73,6 +87,74 @@ impl CumulantFlow {
             }
         };
         self.steps.iter().zip(&self.times).zip(&self.moments).map(point).collect()
+    }
+
+    /// The cumulants, with those of a normal twin as control variates.
+    ///
+    /// At noise variance `Xi` the sampling error of `kappa_n` is `sqrt(n! Xi^n / N)`, far above the value: trajectories
+    /// alone do not show how cumulants are made. But nearly all of that error is the noise's own, and a process
+    /// with a linear score has it too: `twin` is an ensemble from the same start under the same [`Noise`], by the same
+    /// integrator on the same grid, with the [`GaussianScore`] of the same second cumulant. It is normal at all times, of
+    /// mean zero and of the known `variances`, one for each measured step: from [`law_flow`](crate::law_flow), or
+    /// [`euler_maruyama_variance`]. Then [`controlled_cumulants`] takes away what the two have in common.
+    ///
+    /// The forward process needs none of this: conditioned on the data its noise averages out in closed form, and
+    /// [`forward_cumulants`](cumulants::forward_cumulants) of those of the data is the best estimate there is.
+    ///
+    /// ```
+    /// use diffusion::{CumulantFlow, Evolution, Prior};
+    /// use sde_core::gaussian::{GaussianScore, euler_maruyama_variance};
+    /// use sde_core::*;
+    ///
+    /// let schedule = VarianceExpanding::new(10.0)?;
+    /// let model = TwoPeak::new(1.0, 0.25)?;
+    /// let kappa_2 = model.cumulant(2);
+    /// let grid = TimeGrid::uniform(1.0, 0.8, 80)?;
+    /// let run = |score: &(dyn ScoreModel + Sync)| {
+    ///     let mut x = Prior::Matched { kappa_2 }.draw(&schedule, 1.0, 100_000, 1, &Noise::new(1, 0));
+    ///     let mut flow = CumulantFlow::every(&grid, 40);
+    ///     let process = Reverse { schedule, score };
+    ///     Evolution::new(&process, &EulerMaruyama::new(), &grid, Noise::new(1, 1)).run(x.view_mut(), &mut flow)?;
+    ///     Ok::<_, diffusion::EvolutionError>(flow)
+    /// };
+    /// let flow = run(&model.score(schedule))?;
+    /// let twin = run(&GaussianScore { schedule, kappa_2 })?;
+    ///
+    /// let start = kappa_2 + schedule.transition(0.0, 1.0).variance;
+    /// let variance = euler_maruyama_variance(&schedule, kappa_2, start, &grid);
+    /// let points = flow.controlled(&twin, &[variance[0], variance[40], variance[80]])?;
+    /// let kappa_4 = points[1].cumulants[3]; // at t = 0.9: -1.647(14), without the twin +2(3)
+    /// assert!(kappa_4.plain.error > 2.0 && kappa_4.estimate.error < 0.02);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorEstimateError`] for fewer than 26 bins of trajectories, and for a twin of another number of trajectories.
+    ///
+    /// # Panics
+    /// If the twin was measured at other steps, or `variances` has another length.
+    ///
+    /// [`Noise`]: sde_core::Noise
+    /// [`GaussianScore`]: sde_core::gaussian::GaussianScore
+    /// [`euler_maruyama_variance`]: sde_core::gaussian::euler_maruyama_variance
+    pub fn controlled(
+        &self,
+        twin: &Self,
+        variances: &[f64],
+    ) -> Result<Vec<ControlledPoint>, ErrorEstimateError> {
+        assert_eq!(self.steps, twin.steps, "the twin was measured at the same steps");
+        assert_eq!(self.steps.len(), variances.len(), "one variance for each measured step");
+        let times = self.steps.iter().zip(&self.times);
+        let moments = self.moments.iter().zip(&twin.moments).zip(variances);
+        times
+            .zip(moments)
+            .map(|((&step, &time), ((moments, twin), &variance))| {
+                let mut exact = [0.0; ORDER];
+                exact[1] = variance;
+                let cumulants = controlled_cumulants(&moments.bins(), &twin.bins(), &exact)?;
+                Ok(ControlledPoint { step, time, cumulants })
+            })
+            .collect()
     }
 
     /// The accumulated moments at the last measured step.

@@ -11,6 +11,7 @@
 //! 2. [`Evolution`]: an ensemble driven block by block through all its time steps, on all cores, with results
 //!    that do not depend on the number of threads or the size of the blocks.
 //! 3. [`Tally`]: what is measured on the way; [`CumulantFlow`] follows moments and cumulants in time.
+//!    [`CumulantFlow::controlled`] does so far below the noise, where a twin process knows it.
 //! 4. [`Histogram`]: the density at the end; [`law_flow`]: the same flow with no sampling error, for one site.
 //!
 //! ```
@@ -43,7 +44,7 @@ mod tally;
 
 pub use draw::draw;
 pub use evolution::{Evolution, EvolutionError};
-pub use flow::{CumulantFlow, FlowPoint, ORDER};
+pub use flow::{ControlledPoint, CumulantFlow, FlowPoint, ORDER};
 pub use histogram::{Histogram, HistogramError};
 pub use law::{LawPoint, law_flow};
 pub use prior::Prior;
