@@ -5,7 +5,8 @@
 
 use diffusion::Histogram;
 use examples::two_peak::{
-    Scheme, Setup, backward_cumulants, forward_cumulants, model, moments, second_cumulant, study,
+    Scheme, Setup, backward_cumulants, control_variates, forward_cumulants, model, moments, second_cumulant,
+    study,
 };
 use examples::{Args, Colour, Corner, Failure, Figure, Panel, check_writable, conclude, run};
 
@@ -28,6 +29,10 @@ fn work(args: &Args) -> Result<(), Failure> {
     panels.extend(backward_cumulants(&setup, &[("learned score", &study.backward, Colour::Blue)]));
     save(4, 2, 3, panels)?;
     save(5, 1, 3, backward_cumulants(&setup, &[("exact score", &study.exact, Colour::Orange)]))?;
+    if !study.backward.controlled.is_empty() {
+        let panels = control_variates(&study.backward);
+        Figure::grid(2, 3, panels).save(&args.out().join("control_variates.svg"))?;
+    }
     conclude(study.results, args, "two_peak_vp")
 }
 

@@ -12,14 +12,18 @@
 //! independently of each other, so they are natural directions to regress on, and those of another order matter: for a
 //! diffusion model they take another factor of ten off the variance.
 //!
-//! The regression is one of jackknife pseudo-values over common bins. With `g` bins and `N` controls the fitted
-//! coefficients leave a bias of relative order `1/g` of what was taken away, none if the fluctuations of bins are normal;
-//! the error is corrected for the degrees of freedom, `(g - 1) / (g - 1 - N)`.
+//! The regression is one of jackknife pseudo-values over common bins. High powers have heavy tails: coefficients fitted to
+//! a rare large bin and then applied to it would take the fluctuation away and leave a bias in its place, one sigma of
+//! `kappa_8` in practice. So every bin is corrected with coefficients fitted to the *other* bins (in eight folds), and the
+//! error is that of the terms so corrected.
 
 use crate::jackknife::Spread;
 use crate::{ErrorEstimateError, Estimate, Moments};
 
-/// A direction less than this part of which is independent of the others is left out.
+/// Bins are corrected in so many parts, each with the coefficients of the others.
+const FOLDS: usize = 8;
+
+/// A control less than this part of which is independent of the others is left out.
 const DEPENDENT: f64 = 1e-9;
 
 /// An estimate with and without control variates.
@@ -75,41 +79,71 @@ pub fn controlled_cumulants<const N: usize>(
     let sample = Spread::over(bins, 3 * N + 2, Moments::cumulants)?;
     let twin = Spread::over(twin, 3 * N + 2, Moments::cumulants)?;
 
-    // Orthogonal directions among the controls, each with what it is known to be off by.
-    let mut controls: Vec<(Vec<f64>, f64)> = Vec::with_capacity(N);
-    for (k, &known) in exact.iter().enumerate() {
-        let (mut direction, mut off) = (twin.deviations(k), twin.theta[k] - known);
-        let size = norm(&direction);
-        remove(&mut direction, &mut off, &controls);
-        if norm(&direction) > DEPENDENT * size {
-            controls.push((direction, off));
+    let targets: [_; N] = std::array::from_fn(|k| sample.deviations(k));
+    let controls: [_; N] = std::array::from_fn(|k| {
+        twin.deviations(k).into_iter().map(|d| d + twin.theta[k] - exact[k]).collect::<Vec<f64>>()
+    });
+    let mut corrected = targets.clone();
+    for fold in 0..FOLDS {
+        let others = Others { fold, weights: &sample.weights };
+        let basis = others.orthogonal(&controls);
+        for (corrected, target) in corrected.iter_mut().zip(&targets) {
+            let rest = others.without(target, &basis);
+            for j in (fold..rest.len()).step_by(FOLDS) {
+                corrected[j] = rest[j];
+            }
         }
     }
-    let freedom = sample.bins() as f64 - 1.0;
-    let correction = (freedom / (freedom - controls.len() as f64)).sqrt();
     Ok(std::array::from_fn(|k| {
         let plain = sample.estimate(k);
-        let (mut rest, mut value) = (sample.deviations(k), plain.value);
-        remove(&mut rest, &mut value, &controls);
-        let error = norm(&rest) / (sample.bins() as f64).sqrt() * correction;
-        Controlled { estimate: Estimate { value, error }, plain }
+        let shift: f64 = corrected[k].iter().zip(&sample.weights).map(|(term, h)| term / h).sum();
+        let deviations: Vec<f64> = corrected[k].iter().map(|term| term - shift).collect();
+        let estimate = Estimate { value: plain.value + shift, error: sample.error(&deviations) };
+        Controlled { estimate, plain }
     }))
 }
 
-fn norm(v: &[f64]) -> f64 {
-    dot(v, v).sqrt()
+/// The geometry of quantities over all bins but those of one fold.
+struct Others<'a> {
+    fold: usize,
+    /// `n / m_j`.
+    weights: &'a [f64],
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
+impl Others<'_> {
+    fn sum(&self, term: impl Fn(usize) -> f64) -> f64 {
+        (0..self.weights.len())
+            .filter(|j| j % FOLDS != self.fold)
+            .map(|j| term(j) / (self.weights[j] - 1.0))
+            .sum()
+    }
 
-/// Takes from `direction` its components along `controls`, and from `value` what these are off by.
-fn remove(direction: &mut [f64], value: &mut f64, controls: &[(Vec<f64>, f64)]) {
-    for (control, off) in controls {
-        let beta = dot(direction, control) / dot(control, control);
-        direction.iter_mut().zip(control).for_each(|(d, c)| *d -= beta * c);
-        *value -= beta * off;
+    fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
+        let size = self.sum(|_| 1.0);
+        let (mean_a, mean_b) = (self.sum(|j| a[j]) / size, self.sum(|j| b[j]) / size);
+        self.sum(|j| (a[j] - mean_a) * (b[j] - mean_b))
+    }
+
+    /// `v` without its components along an orthogonal `basis`; in the bins of the fold, too.
+    fn without(&self, v: &[f64], basis: &[Vec<f64>]) -> Vec<f64> {
+        let mut rest = v.to_vec();
+        for b in basis {
+            let beta = self.covariance(&rest, b) / self.covariance(b, b);
+            rest.iter_mut().zip(b).for_each(|(rest, b)| *rest -= beta * b);
+        }
+        rest
+    }
+
+    fn orthogonal(&self, controls: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let mut basis: Vec<Vec<f64>> = Vec::with_capacity(controls.len());
+        for control in controls {
+            let rest = self.without(control, &basis);
+            let size = self.covariance(control, control);
+            if self.covariance(&rest, &rest) > DEPENDENT * DEPENDENT * size {
+                basis.push(rest);
+            }
+        }
+        basis
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) struct Spread<const M: usize> {
     /// Without each bin in turn.
     rests: Vec<[f64; M]>,
     /// `h_j`.
-    weights: Vec<f64>,
+    pub(crate) weights: Vec<f64>,
 }
 
 impl<const M: usize> Spread<M> {
@@ -94,18 +94,23 @@ impl<const M: usize> Spread<M> {
         self.weights.len()
     }
 
-    /// `(tau_j - theta_J) / sqrt(h_j - 1)`, whose mean square is the squared error.
+    /// `tau_j - theta_J`.
     pub(crate) fn deviations(&self, k: usize) -> Vec<f64> {
-        // tau_j - theta, so that equal values leave no rounding behind.
+        // From tau_j - theta, so that equal values leave no rounding behind.
         let pseudo = |j: usize| (self.weights[j] - 1.0) * (self.theta[k] - self.rests[j][k]);
         let shift: f64 = (0..self.bins()).map(|j| pseudo(j) / self.weights[j]).sum();
-        (0..self.bins()).map(|j| (pseudo(j) - shift) / (self.weights[j] - 1.0).sqrt()).collect()
+        (0..self.bins()).map(|j| pseudo(j) - shift).collect()
+    }
+
+    /// The error of a mean of terms that differ from it by `deviations`.
+    pub(crate) fn error(&self, deviations: &[f64]) -> f64 {
+        let squares = deviations.iter().zip(&self.weights).map(|(d, h)| d.powi(2) / (h - 1.0));
+        (squares.sum::<f64>() / self.bins() as f64).sqrt()
     }
 
     /// Value and error.
     pub(crate) fn estimate(&self, k: usize) -> Estimate {
-        let variance = self.deviations(k).iter().map(|d| d.powi(2)).sum::<f64>() / self.bins() as f64;
-        Estimate { value: self.theta[k], error: variance.sqrt() }
+        Estimate { value: self.theta[k], error: self.error(&self.deviations(k)) }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The backward process: an ensemble of trajectories, and the law they are drawn from.
 
-use diffusion::{CumulantFlow, Evolution, FlowPoint, LawPoint, Prior, law_flow};
+use cumulants::ErrorEstimateError;
+use diffusion::{ControlledPoint, CumulantFlow, Evolution, FlowPoint, LawPoint, Prior, law_flow};
+use sde_core::gaussian::GaussianScore;
 use sde_core::{
     AdditiveNoise, ChurnHeun, DensityPropagator, EulerMaruyama, Noise, NormalMixture, Reverse, ScoreModel,
 };
@@ -20,10 +22,13 @@ pub struct Backward {
     pub end: Vec<f64>,
     /// The same moments and cumulants for infinitely many trajectories, after every step.
     pub law: Vec<LawPoint>,
+    /// The cumulants of the trajectories with those of a normal twin as control variates; empty where the trajectories
+    /// are too few for a regression.
+    pub controlled: Vec<ControlledPoint>,
 }
 
 /// Runs the backward process with `score` from a normal prior: of the paper's variance `Xi(T)` with `--paper`, else of
-/// the matched variance `kappa_2 f^2 + Xi`.
+/// the matched variance `kappa_2 f^2 + Xi`. The twin has the second cumulant `kappa_2`.
 ///
 /// # Errors
 /// [`EvolutionError`](diffusion::EvolutionError) and [`DensityError`](sde_core::DensityError), if the score or a
@@ -35,31 +40,52 @@ pub fn backward<M: ScoreModel + Sync>(
     kappa_2: f64,
     stream: u64,
 ) -> Result<Backward, Failure> {
-    let process = Reverse { schedule: &setup.scheme.schedule, score };
+    let schedule = &setup.scheme.schedule;
+    let (process, twin) =
+        (Reverse { schedule, score }, Reverse { schedule, score: GaussianScore { schedule, kappa_2 } });
     if setup.paper {
-        run(setup, name, &process, &EulerMaruyama::without_last_noise(), Prior::Noise, stream)
+        run(setup, name, (&process, &twin), &EulerMaruyama::without_last_noise(), Prior::Noise, stream)
     } else {
-        run(setup, name, &process, &ChurnHeun::default(), Prior::Matched { kappa_2 }, stream)
+        run(setup, name, (&process, &twin), &ChurnHeun::default(), Prior::Matched { kappa_2 }, stream)
     }
 }
 
-fn run<P: Sync, I: AdditiveNoise<P> + Clone + Sync>(
+fn run<P, Q, I>(
     setup: &Setup,
     name: &'static str,
-    process: &P,
+    (process, twin): (&P, &Q),
     integrator: &I,
     prior: Prior,
     stream: u64,
-) -> Result<Backward, Failure> {
+) -> Result<Backward, Failure>
+where
+    P: Sync,
+    Q: Sync,
+    I: AdditiveNoise<P> + AdditiveNoise<Q> + Clone + Sync,
+{
     let Setup { scheme, seed, trajectories, grid, .. } = setup;
-    let mut x = prior.draw(&scheme.schedule, grid.start(), *trajectories, 1, &Noise::new(*seed, stream));
+    let start = NormalMixture::normal(0.0, prior.variance(&scheme.schedule, grid.start()))?;
+    let propagator = DensityPropagator::default();
+    let (law, _) = law_flow(propagator, process, &mut integrator.clone(), grid, &start)?;
+    let (twin_law, _) = law_flow(propagator, twin, &mut integrator.clone(), grid, &start)?;
+
+    let draw = || prior.draw(&scheme.schedule, grid.start(), *trajectories, 1, &Noise::new(*seed, stream));
+    let noise = Noise::new(*seed, stream + 1);
     let mut flow = CumulantFlow::every(grid, grid.len().div_ceil(MEASUREMENTS));
+    let mut twin_flow = flow.clone();
     let progress = Progress::new(name, *trajectories as u64, "trajectories");
-    Evolution::new(process, integrator, grid, Noise::new(*seed, stream + 1))
+    let mut x = draw();
+    Evolution::new(process, integrator, grid, noise)
         .progress(&|rows| progress.advance(rows as u64))
         .run(x.view_mut(), &mut flow)?;
     progress.finish();
-    let start = NormalMixture::normal(0.0, prior.variance(&scheme.schedule, grid.start()))?;
-    let (law, _) = law_flow(DensityPropagator::default(), process, &mut integrator.clone(), grid, &start)?;
-    Ok(Backward { points: flow.points(), end: x.into_raw_vec_and_offset().0, law })
+    Evolution::new(twin, integrator, grid, noise).run(draw().view_mut(), &mut twin_flow)?;
+
+    let points = flow.points();
+    let variances: Vec<f64> = points.iter().map(|point| twin_law[point.step].cumulants[1]).collect();
+    let controlled = match flow.controlled(&twin_flow, &variances) {
+        Err(ErrorEstimateError::TooFewBins { .. }) => Vec::new(),
+        other => other?,
+    };
+    Ok(Backward { points, end: x.into_raw_vec_and_offset().0, law, controlled })
 }

@@ -1,5 +1,6 @@
 //! Panels that both schemes draw.
 
+use cumulants::{Controlled, Estimate};
 use diffusion::{FlowPoint, LawPoint};
 
 use super::{Backward, Setup, model};
@@ -173,4 +174,42 @@ pub fn backward_cumulants(setup: &Setup, runs: &[(&str, &Backward, Colour)]) -> 
         panel.exact("forward, exact", &tau, &curve).inset(zoom, inset)
     };
     KAPPA.into_iter().map(panel).collect()
+}
+
+/// Cumulants 4, 6, 8 backwards from trajectories alone, with control variates, and from the density; below, by what factor
+/// control variates reduce the variance.
+pub fn control_variates(run: &Backward) -> Vec<Panel> {
+    let tau: Vec<f64> = run.controlled.iter().map(|point| 1.0 - point.time).collect();
+    let above = KAPPA.into_iter().map(|(order, name)| {
+        let unit = model().cumulant(order as u32);
+        let scaled = |of: &dyn Fn(&Controlled) -> Estimate| -> (Vec<f64>, Vec<f64>) {
+            run.controlled
+                .iter()
+                .map(|point| of(&point.cumulants[order - 1]))
+                .map(|estimate| (estimate.value / unit, estimate.error / unit.abs()))
+                .unzip()
+        };
+        let (plain, plain_error) = scaled(&|c| c.plain);
+        let (value, error) = scaled(&|c| c.estimate);
+        let (law_tau, law) = law_curve(run, |p| p.cumulants[order - 1] / unit);
+        Panel::new(&format!("{name}, backward"), "τ", &format!("{name}(τ) / exact"))
+            .y_range(-0.5, 2.0)
+            .x_range(0.0, 0.6)
+            .legend(Corner::BottomRight)
+            .line("plain", &tau, &plain)
+            .band(&tau, &plain, &plain_error)
+            .markers("control variates", &tau, &value, &error)
+            .line("density", &law_tau, &law)
+            .colour(Colour::Black)
+    });
+    let below = KAPPA.into_iter().map(|(order, name)| {
+        let factor: Vec<f64> =
+            run.controlled.iter().map(|point| point.cumulants[order - 1].variance_reduction()).collect();
+        Panel::new("", "τ", &format!("variance reduction of {name}"))
+            .x_range(0.0, 0.6)
+            .y_range(1.0, 1e7)
+            .log_y()
+            .line("", &tau, &factor)
+    });
+    above.chain(below).collect()
 }

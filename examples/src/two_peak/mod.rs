@@ -11,10 +11,10 @@ mod setup;
 mod study;
 
 pub use backward::{Backward, backward};
-pub use figures::{backward_cumulants, forward_cumulants, moments, second_cumulant};
+pub use figures::{backward_cumulants, control_variates, forward_cumulants, moments, second_cumulant};
 pub use forward::forward;
 pub use learn::{Learned, Score, learn};
-pub use report::{CURVE_ORDERS, curve_file, kappa_rows, law_cumulants, law_file};
+pub use report::{CURVE_ORDERS, controlled_file, curve_file, kappa_rows, law_cumulants, law_file};
 pub use setup::{PAPER_STEPS, Scheme, Setup, default_grid, published_grid};
 pub use study::{Study, study};
 

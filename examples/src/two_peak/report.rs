@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use cumulants::Estimate;
-use diffusion::{FlowPoint, LawPoint};
+use cumulants::{Controlled, Estimate};
+use diffusion::{ControlledPoint, FlowPoint, LawPoint};
 
 use super::model;
 use crate::{Failure, Row, write_csv};
@@ -64,6 +64,23 @@ pub fn curve_file(path: &Path, points: &[FlowPoint]) -> Result<(), Failure> {
         columns.push((format!("mu_{order}_error"), pick(&|p| p.moments[order - 1].error)));
         columns.push((format!("kappa_{order}"), pick(&|p| p.cumulants[order - 1].value)));
         columns.push((format!("kappa_{order}_error"), pick(&|p| p.cumulants[order - 1].error)));
+    }
+    write_columns(path, &columns)
+}
+
+/// Writes cumulants with control variates, their errors, and by what factor the variance is reduced.
+///
+/// # Errors
+/// [`CurveError`](crate::CurveError) if it cannot be written.
+pub fn controlled_file(path: &Path, points: &[ControlledPoint]) -> Result<(), Failure> {
+    let mut columns = vec![("t".to_owned(), points.iter().map(|p| p.time).collect::<Vec<f64>>())];
+    for order in CURVE_ORDERS {
+        let pick = |of: &dyn Fn(&Controlled) -> f64| {
+            points.iter().map(|point| of(&point.cumulants[order - 1])).collect()
+        };
+        columns.push((format!("kappa_{order}"), pick(&|c| c.estimate.value)));
+        columns.push((format!("kappa_{order}_error"), pick(&|c| c.estimate.error)));
+        columns.push((format!("kappa_{order}_reduction"), pick(&Controlled::variance_reduction)));
     }
     write_columns(path, &columns)
 }

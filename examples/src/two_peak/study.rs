@@ -3,8 +3,8 @@
 use diffusion::FlowPoint;
 
 use super::{
-    Backward, Learned, Setup, backward, curve_file, forward, kappa_rows, law_cumulants, law_file, learn,
-    model,
+    Backward, Learned, Setup, backward, controlled_file, curve_file, forward, kappa_rows, law_cumulants,
+    law_file, learn, model,
 };
 use crate::{Args, Failure, Results};
 
@@ -65,6 +65,8 @@ pub fn study(setup: &Setup, args: &Args) -> Result<Study, Failure> {
     curve_file(&file("backward_learned"), &found.points)?;
     curve_file(&file("backward_exact"), &exact.points)?;
     law_file(&file("density_learned"), &found.law)?;
+    controlled_file(&file("controlled_learned"), &found.controlled)?;
+    controlled_file(&file("controlled_exact"), &exact.controlled)?;
     law_file(&file("density_exact"), &exact.law)?;
     for (trajectories, points) in &runs {
         curve_file(&file(&format!("forward_{trajectories}")), points)?;
