@@ -5,5 +5,27 @@
 //! ```text
 //! S = sum_x [ -2 kappa sum_nu phi_x phi_{x+nu} + (1 - 2 lambda) phi_x^2 + lambda phi_x^4 ]          [5.4]
 //! ```
-//!
-//! Nothing is here yet: the crate holds the place of the lattice simulation in the workspace.
+
+mod features;
+mod fit;
+mod fourier;
+mod lattice;
+mod measurements;
+mod orbits;
+mod perturbative;
+mod propagator;
+mod spectrum;
+mod sums;
+mod whitened;
+
+pub use features::Feature;
+pub use fit::{FitConfig, FitError};
+pub use fourier::{FieldTransform, TransformScratch};
+pub use lattice::{Lattice, LatticeError};
+pub use measurements::{Measurements, Primary};
+pub use ndarray;
+pub use orbits::Orbits;
+pub use perturbative::{Level, PerturbativeModel, PerturbativeScore};
+pub use propagator::{propagator, two_point_function};
+pub use spectrum::{SpectralScore, Spectrum, SpectrumError};
+pub use whitened::WhitenedFlow;

@@ -1,0 +1,234 @@
+//! What is known of a field to second order: its mean and its propagator.
+//!
+//! A Gaussian field has independent modes. Under a noising process they stay independent, and
+//!
+//! ```text
+//! G(p; t) = f^2 G(p) + Xi(t)                                                                        [5.16]
+//! ```
+//!
+//! so large momenta, where `G` is small, drown first. The Gaussian score with this propagator,
+//!
+//! ```text
+//! s(phi, t)_p = -[ phi(p) - f M delta_(p,0) V ] / G(p; t) ,
+//! ```
+//!
+//! is exact for the free field, right to second order for any other, and what everything else is built on.
+
+use crate::{FieldTransform, Lattice, Orbits, TransformScratch, propagator};
+use rustfft::num_complex::Complex64;
+use sde_core::{Batch, BatchMut, EvalError, NoiseSchedule, ScoreModel, values, values_mut};
+use serde::{Deserialize, Serialize};
+use std::f64::consts::TAU;
+
+/// A spectrum cannot be made of this.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SpectrumError {
+    /// The lattice does not have the number of sites of a configuration.
+    #[error("fields: rows of {found} values, the lattice has {expected} sites")]
+    Sites {
+        /// Sites of the lattice.
+        expected: usize,
+        /// Values in a row.
+        found: usize,
+    },
+    /// There are no configurations.
+    #[error("fields: no configurations")]
+    Empty,
+    /// The propagator of a mode is not a positive number.
+    #[error("G(p) = {value} at n = {momentum:?} must be finite and positive")]
+    NotPositive {
+        /// The momentum, `p_nu = 2 pi n_nu / L_nu`.
+        momentum: Vec<usize>,
+        /// The value.
+        value: f64,
+    },
+}
+
+/// Mean and propagator of a field, symmetric under the symmetries of the lattice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spectrum {
+    extents: Vec<usize>,
+    mean: f64,
+    /// `G(p)` by orbit.
+    variances: Vec<f64>,
+}
+
+impl Spectrum {
+    /// A field of mean `mean` and connected propagator `variances`, in the order of [`Orbits::new`].
+    ///
+    /// # Errors
+    /// [`SpectrumError::NotPositive`] unless all are finite and positive.
+    ///
+    /// # Panics
+    /// Unless there is one variance for each orbit.
+    pub fn new(lattice: &Lattice, mean: f64, variances: Vec<f64>) -> Result<Self, SpectrumError> {
+        let orbits = Orbits::new(lattice);
+        assert_eq!(variances.len(), orbits.len(), "one variance for each orbit");
+        match variances.iter().position(|g| !(g.is_finite() && *g > 0.0)) {
+            Some(orbit) => Err(SpectrumError::NotPositive {
+                momentum: orbits.representative(orbit).to_vec(),
+                value: variances[orbit],
+            }),
+            None => Ok(Self { extents: lattice.extents().to_vec(), mean, variances }),
+        }
+    }
+
+    /// The free field of the action [5.4] at `lambda = 0`: `G(p) = 1 / (2 [1 - 2 kappa sum_nu cos p_nu])`.
+    ///
+    /// ```
+    /// use lattice_phi4::{Lattice, Spectrum};
+    /// let free = Spectrum::free(&Lattice::new(&[32, 32])?, 0.21)?;
+    /// assert!((free.local_variance() - 0.663_262_665_849).abs() < 1e-12);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`SpectrumError::NotPositive`] from `kappa = 1 / (2 d)` on, where the action is not bounded.
+    pub fn free(lattice: &Lattice, hopping: f64) -> Result<Self, SpectrumError> {
+        let orbits = Orbits::new(lattice);
+        let inverse = |orbit: usize| -> f64 {
+            let axes = orbits.representative(orbit).iter().zip(lattice.extents());
+            let cosines: f64 = axes.map(|(&n, &extent)| (TAU * n as f64 / extent as f64).cos()).sum();
+            2.0 * (1.0 - 2.0 * hopping * cosines)
+        };
+        let variances = (0..orbits.len()).map(|orbit| inverse(orbit).recip()).collect();
+        Self::new(lattice, 0.0, variances)
+    }
+
+    /// The propagator of an ensemble, shape `(configurations, sites)`, about the mean `mean`, averaged over orbits.
+    ///
+    /// # Errors
+    /// [`SpectrumError`], for an empty ensemble, or one of another lattice, or one that does not move.
+    pub fn of_ensemble(lattice: &Lattice, mean: f64, fields: Batch<'_>) -> Result<Self, SpectrumError> {
+        if fields.nrows() == 0 {
+            return Err(SpectrumError::Empty);
+        }
+        if fields.ncols() != lattice.volume() {
+            return Err(SpectrumError::Sites { expected: lattice.volume(), found: fields.ncols() });
+        }
+        let rows = propagator(lattice, fields);
+        let mut variances = vec![0.0; rows.ncols()];
+        for row in rows.outer_iter() {
+            variances.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
+        }
+        variances.iter_mut().for_each(|sum| *sum /= fields.nrows() as f64);
+        if mean != 0.0 {
+            // About M: V (m - M)^2 at zero momentum in place of V m^2.
+            let magnetisation: f64 = values(&fields).iter().sum::<f64>() / fields.len() as f64;
+            variances[0] += lattice.volume() as f64 * mean * (mean - 2.0 * magnetisation);
+        }
+        Self::new(lattice, mean, variances)
+    }
+
+    /// The lattice.
+    pub fn lattice(&self) -> Lattice {
+        Lattice::new(&self.extents).expect("it was one")
+    }
+
+    /// The mean `M`.
+    pub fn mean(&self) -> f64 {
+        self.mean
+    }
+
+    /// `G(p)` in the order of [`Orbits::new`].
+    pub fn variances(&self) -> &[f64] {
+        &self.variances
+    }
+
+    /// The variance of the field at one site: the mean of `G(p)` over all momenta.
+    pub fn local_variance(&self) -> f64 {
+        let orbits = Orbits::new(&self.lattice());
+        let sum: f64 = self.variances.iter().enumerate().map(|(k, g)| orbits.size(k) as f64 * g).sum();
+        sum / self.extents.iter().product::<usize>() as f64
+    }
+
+    /// `G(p)` of every mode that `transform` stores.
+    pub(crate) fn modes(&self, transform: &FieldTransform) -> Vec<f64> {
+        let orbits = Orbits::new(&self.lattice());
+        let modes = 0..transform.modes().len();
+        modes.map(|mode| self.variances[orbits.orbit_of(&transform.coordinates(mode))]).collect()
+    }
+}
+
+/// Multiplies the modes of fields by real numbers: a convolution with a symmetric kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct Filter {
+    pub(crate) transform: FieldTransform,
+    pub(crate) modes: Vec<Complex64>,
+    scratch: TransformScratch,
+}
+
+impl Filter {
+    pub(crate) fn new(transform: &FieldTransform) -> Self {
+        Self { transform: transform.clone(), modes: transform.modes(), scratch: transform.scratch() }
+    }
+
+    /// Leaves the modes of `field` in `self.modes`.
+    pub(crate) fn forward(&mut self, field: &[f64]) {
+        self.transform.forward(field, &mut self.modes, &mut self.scratch);
+    }
+
+    /// Turns `self.modes` into a field.
+    pub(crate) fn inverse(&mut self, field: &mut [f64]) {
+        self.transform.inverse(&mut self.modes, field, &mut self.scratch);
+    }
+
+    /// Writes `field` filtered by `factors`, one for each stored mode, to `out`.
+    pub(crate) fn apply(&mut self, field: &[f64], factors: &[f64], out: &mut [f64]) {
+        self.forward(field);
+        self.modes.iter_mut().zip(factors).for_each(|(mode, factor)| *mode *= factor);
+        self.inverse(out);
+    }
+}
+
+/// The score of a Gaussian field, mode by mode [5.16].
+///
+/// ```
+/// use lattice_phi4::{Lattice, SpectralScore, Spectrum};
+/// use sde_core::{ScoreModel, VarianceExpanding, ndarray::Array2};
+///
+/// // of a plane wave with n = (0, 1), at t = 0
+/// let lattice = Lattice::new(&[4, 4])?;
+/// let free = Spectrum::free(&lattice, 0.2)?;
+/// let wave = Array2::from_shape_fn((1, 16), |(_, x)| [1.0, 0.0, -1.0, 0.0][x % 4]);
+/// let mut s = Array2::zeros((1, 16));
+/// SpectralScore::new(&free, VarianceExpanding::new(25.0)?).score(wave.view(), 0.0, s.view_mut())?;
+/// let stiffness = 2.0 * (1.0 - 2.0 * 0.2 * (1.0 + 0.0)); // 1/G at cos p = 1 and 0
+/// assert!((s[(0, 0)] + stiffness).abs() < 1e-14);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SpectralScore<S> {
+    schedule: S,
+    mean: f64,
+    transform: FieldTransform,
+    modes: Vec<f64>,
+}
+
+impl<S: NoiseSchedule> SpectralScore<S> {
+    /// The score of a Gaussian field with this spectrum, noised by `schedule`.
+    pub fn new(spectrum: &Spectrum, schedule: S) -> Self {
+        let transform = FieldTransform::new(&spectrum.lattice());
+        let modes = spectrum.modes(&transform);
+        Self { schedule, mean: spectrum.mean(), transform, modes }
+    }
+}
+
+impl<S: NoiseSchedule> ScoreModel for SpectralScore<S> {
+    fn score(&self, x: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
+        let kernel = self.schedule.transition(0.0, t);
+        let signal = kernel.mean_factor * kernel.mean_factor;
+        let factors: Vec<f64> = self.modes.iter().map(|g| -(signal * g + kernel.variance).recip()).collect();
+        let shift = kernel.mean_factor * self.mean;
+        let mut filter = Filter::new(&self.transform);
+        let sites = x.ncols();
+        let rows = values(&x).chunks_exact(sites).zip(values_mut(&mut out).chunks_exact_mut(sites));
+        for (x, out) in rows {
+            filter.apply(x, &factors, out);
+            if shift != 0.0 {
+                out.iter_mut().for_each(|s| *s -= factors[0] * shift);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! The probability flow with its Gaussian part solved.
+//!
+//! On `phi + s z` the flow is `dx/ds = -s score(x)`. In the whitened field `u_p = (x - M)_p / sqrt(G + s^2)` a Gaussian target does
+//! not move at all, and any other only by what its score differs from the Gaussian one:
+//!
+//! ```text
+//! du_p / d ln s = - s^2 / sqrt(G + s^2) [ score(x)_p + (x - M)_p / (G + s^2) ] .
+//! ```
+//!
+//! The matched prior is white noise; a step of Heun's rule in `ln s` then has nothing stiff to follow.
+
+use crate::spectrum::Filter;
+use crate::{FieldTransform, Spectrum};
+use ndarray::Array2;
+use sde_core::{Batch, BatchMut, Drift, EvalError, ScoreModel, values, values_mut};
+
+/// The flow of the whitened field, with `ln(s / floor)` as its time.
+#[derive(Clone, Debug)]
+pub struct WhitenedFlow<M> {
+    score: M,
+    floor: f64,
+    mean: f64,
+    transform: FieldTransform,
+    g: Vec<f64>,
+}
+
+impl<M: ScoreModel> WhitenedFlow<M> {
+    /// The flow of `score` about the Gaussian with this spectrum, down to noise `floor`. The schedule of the score is
+    /// [`Edm`](sde_core::Edm), whose time is `s`.
+    pub fn new(spectrum: &Spectrum, score: M, floor: f64) -> Self {
+        let transform = FieldTransform::new(&spectrum.lattice());
+        Self { score, floor, mean: spectrum.mean(), g: spectrum.modes(&transform), transform }
+    }
+
+    /// Multiplies every mode of each row of `x` by `factor(G)`.
+    fn scale(&self, x: &mut [f64], factor: impl Fn(f64) -> f64) {
+        let factors: Vec<f64> = self.g.iter().map(|&g| factor(g)).collect();
+        let mut filter = Filter::new(&self.transform);
+        for row in x.chunks_exact_mut(self.sites()) {
+            filter.forward(row);
+            filter.modes.iter_mut().zip(&factors).for_each(|(mode, factor)| *mode *= factor);
+            filter.inverse(row);
+        }
+    }
+
+    fn sites(&self) -> usize {
+        self.transform.sites()
+    }
+
+    /// Takes whitened fields from noise `floor` to none and turns them into fields `phi`, in place: below the floor the bracket changes no more, and its integral is half of a unit step.
+    ///
+    /// # Errors
+    /// Of the score.
+    pub fn finish(&self, mut u: BatchMut<'_>) -> Result<(), EvalError> {
+        let mut slope = Array2::zeros(u.dim());
+        self.drift(u.view(), 0.0, slope.view_mut())?;
+        u.zip_mut_with(&slope, |u, slope| *u -= 0.5 * slope);
+        self.scale(values_mut(&mut u), f64::sqrt);
+        u += self.mean;
+        Ok(())
+    }
+}
+
+impl<M: ScoreModel> Drift for WhitenedFlow<M> {
+    fn drift(&self, u: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
+        let s = self.floor * t.exp();
+        let mut x = u.to_owned();
+        self.scale(values_mut(&mut x.view_mut()), |g| (g + s * s).sqrt());
+        x += self.mean;
+        self.score.score(x.view(), s, out.view_mut())?;
+        x -= self.mean;
+        let linear: Vec<f64> = self.g.iter().map(|g| (g + s * s).recip()).collect();
+        let mut filter = Filter::new(&self.transform);
+        let mut modes = self.transform.modes();
+        let sites = self.sites();
+        for (x, out) in values(&x.view()).chunks_exact(sites).zip(values_mut(&mut out).chunks_exact_mut(sites)) {
+            filter.forward(x);
+            modes.copy_from_slice(&filter.modes);
+            filter.forward(out);
+            for (mode, score) in filter.modes.iter_mut().enumerate() {
+                *score = (*score + modes[mode] * linear[mode]) * (-s * s * linear[mode].sqrt());
+            }
+            filter.inverse(out);
+        }
+        Ok(())
+    }
+}
+
