@@ -60,7 +60,9 @@ pub enum FitError {
         row: usize,
     },
     /// The features are linearly dependent on this ensemble.
-    #[error("noise {noise}: the features are linearly dependent to within the ridge; condition number {condition}")]
+    #[error(
+        "noise {noise}: the features are linearly dependent to within the ridge; condition number {condition}"
+    )]
     Dependent {
         /// The noise level.
         noise: f64,

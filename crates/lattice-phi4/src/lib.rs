@@ -6,26 +6,37 @@
 //! S = sum_x [ -2 kappa sum_nu phi_x phi_{x+nu} + (1 - 2 lambda) phi_x^2 + lambda phi_x^4 ]          [5.4]
 //! ```
 
+mod cluster;
 mod features;
 mod fit;
 mod fourier;
+mod hmc;
+mod kernel;
 mod lattice;
 mod measurements;
+mod metropolis;
 mod orbits;
 mod perturbative;
+mod phi4;
 mod propagator;
 mod spectrum;
 mod sums;
+mod update;
 mod whitened;
 
+pub use cluster::{SwendsenWang, Wolff};
 pub use features::Feature;
 pub use fit::{FitConfig, FitError};
 pub use fourier::{FieldTransform, TransformScratch};
+pub use hmc::{Hmc, Leap};
 pub use lattice::{Lattice, LatticeError};
 pub use measurements::{Measurements, Primary};
+pub use metropolis::Metropolis;
 pub use ndarray;
 pub use orbits::Orbits;
 pub use perturbative::{Level, PerturbativeModel, PerturbativeScore};
+pub use phi4::{Couplings, KineticCouplings, Phi4, Phi4Error};
 pub use propagator::{propagator, two_point_function};
 pub use spectrum::{SpectralScore, Spectrum, SpectrumError};
+pub use update::{Chains, Draws, Report, Summary, Update};
 pub use whitened::WhitenedFlow;

@@ -104,9 +104,11 @@ impl Kernels {
     pub(crate) fn new(g: &[f64], s2: f64, filter: &mut Filter, sites: usize) -> Self {
         let precision: Vec<f64> = g.iter().map(|g| (g + s2).recip()).collect();
         let wiener: Vec<f64> = g.iter().zip(&precision).map(|(g, p)| g * p).collect();
-        let variance = g.iter().zip(&wiener).enumerate().map(|(mode, (g, w))| {
-            filter.transform.multiplicity(mode) as f64 * w * g
-        });
+        let variance = g
+            .iter()
+            .zip(&wiener)
+            .enumerate()
+            .map(|(mode, (g, w))| filter.transform.multiplicity(mode) as f64 * w * g);
         let scale = (variance.sum::<f64>() / sites as f64).sqrt().recip();
         let legs = wiener.iter().map(|w| scale * w).collect();
         // v = G s^2 / (G + s^2); with no noise nothing is unknown, and its shape is a constant.

@@ -73,7 +73,9 @@ impl<M: ScoreModel> Drift for WhitenedFlow<M> {
         let mut filter = Filter::new(&self.transform);
         let mut modes = self.transform.modes();
         let sites = self.sites();
-        for (x, out) in values(&x.view()).chunks_exact(sites).zip(values_mut(&mut out).chunks_exact_mut(sites)) {
+        for (x, out) in
+            values(&x.view()).chunks_exact(sites).zip(values_mut(&mut out).chunks_exact_mut(sites))
+        {
             filter.forward(x);
             modes.copy_from_slice(&filter.modes);
             filter.forward(out);
@@ -85,4 +87,3 @@ impl<M: ScoreModel> Drift for WhitenedFlow<M> {
         Ok(())
     }
 }
-

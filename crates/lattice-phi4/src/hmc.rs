@@ -1,0 +1,271 @@
+//! Hybrid (Hamiltonian) Monte Carlo.
+//!
+//! Momenta `p` are drawn from `N(0, 1)`, fields and momenta follow `H = p^2/2 + S(phi)` for a time `tau` by an integrator that
+//! is reversible and keeps volumes, and the end is accepted with probability `min(1, e^(-dH))`. So `exp(-S)` is invariant
+//! whatever the step, `E[e^(-dH)] = 1`, and for a near-normal `dH` the acceptance is `erfc( sqrt(E[dH]) / 2 )`.
+//!
+//! | integrator | one step of `eps` | forces | `dH` |
+//! | --- | --- | --- | --- |
+//! | leapfrog | `K(1/2) D(1) K(1/2)` | 1 | `eps^2` |
+//! | Omelyan 2MN | `K(l) D(1/2) K(1-2l) D(1/2) K(l)`, `l = 0.1932` | 2 | `eps^2`, a tenth of it |
+//! | force gradient | `K(1/6) D(1/2) K'(2/3) D(1/2) K(1/6)` | 3 | `eps^4` |
+//!
+//! with kicks `K` and drifts `D` in units of `eps`. The force-gradient kick `K'` takes its force not at `phi` but at
+//! `phi + eps^2/24 F(phi)`, which is the commutator term of fourth order to the order needed (Yin and Mawhinney,
+//! arXiv:1111.5059; Omelyan, Mryglod and Folk, Comput. Phys. Commun. 151 (2003) 272).
+
+use crate::kernel::{Stage, evolve, kick_all, sum_of_squares};
+use crate::update::{Draws, LANES, Report, Update};
+use crate::{Phi4, Phi4Error};
+use rand::Rng;
+use sde_core::ndarray::Array1;
+use sde_core::{Batch, BatchMut, Target, values_mut};
+use serde::{Deserialize, Serialize};
+
+/// Lattices up to this size run several chains side by side.
+const SIDE_BY_SIDE: usize = 1 << 15;
+
+/// Minimises the error of the 2MN scheme (Takaishi and de Forcrand, hep-lat/0505020).
+const OMELYAN: f64 = 0.193_183_327_503_783_6;
+
+/// How the equations of motion are integrated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leap {
+    /// Second order, one force a step.
+    Leapfrog,
+    /// Second order with a tenth of the error, two forces a step.
+    Omelyan,
+    /// Fourth order, three forces a step.
+    ForceGradient,
+}
+
+impl Leap {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Leapfrog, Self::Omelyan, Self::ForceGradient];
+}
+
+/// Hybrid Monte Carlo with trajectories of `length`, in `steps` steps.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hmc {
+    length: f64,
+    steps: usize,
+    leap: Leap,
+}
+
+impl Hmc {
+    /// Trajectories of `length` in `steps` steps of `leap`.
+    ///
+    /// # Errors
+    /// [`Phi4Error`] for a length that is not finite and positive, or no steps.
+    pub fn new(length: f64, steps: usize, leap: Leap) -> Result<Self, Phi4Error> {
+        if !length.is_finite() {
+            return Err(Phi4Error::NotFinite { name: "length", value: length });
+        }
+        if length <= 0.0 {
+            return Err(Phi4Error::NotPositive { name: "length", value: length });
+        }
+        if steps == 0 {
+            return Err(Phi4Error::NotPositive { name: "steps", value: 0.0 });
+        }
+        Ok(Self { length, steps, leap })
+    }
+
+    /// Length of a trajectory.
+    pub fn length(&self) -> f64 {
+        self.length
+    }
+
+    /// Steps of a trajectory.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Follows the equations of motion for one trajectory: `lanes` chains, innermost.
+    pub(crate) fn integrate(&self, action: &Phi4, lanes: usize, field: &mut [f64], momentum: &mut [f64]) {
+        let eps = self.length / self.steps as f64;
+        match self.leap {
+            Leap::Leapfrog => {
+                self.compose(action, lanes, field, momentum, &[(0.5 * eps, eps)], 0.5 * eps);
+            }
+            Leap::Omelyan => {
+                let stages = [(OMELYAN * eps, 0.5 * eps), ((1.0 - 2.0 * OMELYAN) * eps, 0.5 * eps)];
+                self.compose(action, lanes, field, momentum, &stages, OMELYAN * eps);
+            }
+            Leap::ForceGradient => {
+                let mut shifted = vec![0.0; field.len()];
+                let mut kick = eps / 6.0;
+                for _ in 0..self.steps {
+                    evolve(action, lanes, field, momentum, &[Stage { kick, drift: 0.5 * eps }]);
+                    shifted.copy_from_slice(field);
+                    kick_all(action, lanes, field, &mut shifted, eps * eps / 24.0);
+                    kick_all(action, lanes, &shifted, momentum, 2.0 / 3.0 * eps);
+                    for (x, p) in field.iter_mut().zip(&*momentum) {
+                        *x = (0.5 * eps).mul_add(*p, *x);
+                    }
+                    // The last kick of one step and the first of the next are one.
+                    kick = eps / 3.0;
+                }
+                kick_all(action, lanes, field, momentum, eps / 6.0);
+            }
+        }
+    }
+
+    /// Repeats stages of kick and drift; the last kick of a step and the first of the next are one.
+    fn compose(
+        &self,
+        action: &Phi4,
+        lanes: usize,
+        field: &mut [f64],
+        momentum: &mut [f64],
+        stages: &[(f64, f64)],
+        last: f64,
+    ) {
+        let mut all: Vec<Stage> = Vec::with_capacity(self.steps * stages.len());
+        for step in 0..self.steps {
+            for (place, &(kick, drift)) in stages.iter().enumerate() {
+                let merged = if place == 0 && step > 0 { kick + last } else { kick };
+                all.push(Stage { kick: merged, drift });
+            }
+        }
+        evolve(action, lanes, field, momentum, &all);
+        kick_all(action, lanes, field, momentum, last);
+    }
+}
+
+impl Update for Hmc {
+    fn update(&self, action: &Phi4, mut fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]) {
+        let (chains, sites) = fields.dim();
+        let fields = values_mut(&mut fields);
+        let mut normals = vec![0.0; fields.len()];
+        draws.normals(sites, &mut normals);
+        let before = fields.to_vec();
+        let energies_before = energies(action, fields, &normals);
+        if chains == LANES && sites <= SIDE_BY_SIDE {
+            let (mut x, mut p) = (interleaved(fields, sites), interleaved(&normals, sites));
+            self.integrate(action, LANES, &mut x, &mut p);
+            separate(&x, fields, sites);
+            separate(&p, &mut normals, sites);
+        } else {
+            for (x, p) in fields.chunks_exact_mut(sites).zip(normals.chunks_exact_mut(sites)) {
+                self.integrate(action, 1, x, p);
+            }
+        }
+        let energies_after = energies(action, fields, &normals);
+        for (chain, report) in reports.iter_mut().enumerate() {
+            let difference = energies_after[chain] - energies_before[chain];
+            // A NaN is no reason to accept.
+            let accepted = draws.generator(chain).random::<f64>() < (-difference).exp();
+            if !accepted {
+                let place = chain * sites..(chain + 1) * sites;
+                fields[place.clone()].copy_from_slice(&before[place]);
+            }
+            *report = Report { acceptance: f64::from(u8::from(accepted)), energy_error: difference };
+        }
+    }
+}
+
+/// `H` of every chain.
+fn energies(action: &Phi4, fields: &[f64], momenta: &[f64]) -> Vec<f64> {
+    let sites = action.lattice().volume();
+    let shape = (fields.len() / sites, sites);
+    let mut energies = Array1::zeros(shape.0);
+    action.action(Batch::from_shape(shape, fields).expect("rows are whole"), energies.view_mut());
+    let kinetic = momenta.chunks_exact(sites).map(|p| 0.5 * sum_of_squares(p));
+    energies.iter().zip(kinetic).map(|(s, k)| s + k).collect()
+}
+
+/// From chain after chain to all chains of a site together.
+fn interleaved(rows: &[f64], sites: usize) -> Vec<f64> {
+    let mut out = vec![0.0; rows.len()];
+    for (site, values) in out.chunks_exact_mut(LANES).enumerate() {
+        for (lane, value) in values.iter_mut().enumerate() {
+            *value = rows[lane * sites + site];
+        }
+    }
+    out
+}
+
+/// And back.
+fn separate(interleaved: &[f64], rows: &mut [f64], sites: usize) {
+    for (site, values) in interleaved.chunks_exact(LANES).enumerate() {
+        for (lane, value) in values.iter().enumerate() {
+            rows[lane * sites + site] = *value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Chains, Lattice};
+
+    fn setup(extents: &[usize]) -> (Phi4, Vec<f64>, Vec<f64>) {
+        let action = Phi4::new(Lattice::new(extents).unwrap(), 0.23, 0.1).unwrap();
+        let sites = action.lattice().volume();
+        let row = |seed| Chains::hot(&action, 1, 0.8, seed).fields.into_raw_vec_and_offset().0;
+        let (x, p) = (row(1), row(2));
+        assert_eq!(x.len(), sites);
+        (action, x, p)
+    }
+
+    const SHAPES: [&[usize]; 6] = [&[7], &[2, 3], &[8, 8], &[5, 4], &[4, 3, 5], &[9, 2, 2, 3]];
+
+    /// With the momenta turned round the way leads back.
+    #[test]
+    fn trajectories_are_reversible() {
+        for extents in SHAPES {
+            for leap in Leap::ALL {
+                let (action, start, mut p) = setup(extents);
+                let mut x = start.clone();
+                let hmc = Hmc::new(1.0, 10, leap).unwrap();
+                hmc.integrate(&action, 1, &mut x, &mut p);
+                assert!(x.iter().zip(&start).any(|(x, start)| (x - start).abs() > 0.1));
+                p.iter_mut().for_each(|p| *p = -*p);
+                hmc.integrate(&action, 1, &mut x, &mut p);
+                for (x, start) in x.iter().zip(&start) {
+                    assert!((x - start).abs() < 1e-12, "{extents:?} {leap:?}: {x} {start}");
+                }
+            }
+        }
+    }
+
+    /// `|dH|` falls as the order's power of the step: from 32 to 64 steps by 4 or 16.
+    #[test]
+    fn energies_are_kept_to_the_order_of_the_scheme() {
+        for (leap, order) in [(Leap::Leapfrog, 2), (Leap::Omelyan, 2), (Leap::ForceGradient, 4)] {
+            let error = |steps| {
+                let (action, mut x, mut p) = setup(&[8, 8]);
+                let before = energies(&action, &x, &p)[0];
+                Hmc::new(1.0, steps, leap).unwrap().integrate(&action, 1, &mut x, &mut p);
+                energies(&action, &x, &p)[0] - before
+            };
+            let (coarse, fine) = (error(32), error(64));
+            let found = (coarse / fine).abs().log2();
+            assert!((found - f64::from(order)).abs() < 0.1, "{leap:?}: order {found} from {coarse}, {fine}");
+        }
+    }
+
+    /// Chains side by side and many steps in one pass are the same loop bodies in another order.
+    #[test]
+    fn layouts_change_no_bit() {
+        let action = Phi4::new(Lattice::new(&[64, 32]).unwrap(), 0.23, 0.1).unwrap();
+        let sites = action.lattice().volume();
+        let x = Chains::hot(&action, LANES, 0.8, 1).fields.into_raw_vec_and_offset().0;
+        let p = Chains::hot(&action, LANES, 1.0, 2).fields.into_raw_vec_and_offset().0;
+        for leap in Leap::ALL {
+            let hmc = Hmc::new(1.0, 7, leap).unwrap();
+            let (mut many, mut momenta) = (interleaved(&x, sites), interleaved(&p, sites));
+            // 2048 sites of eight chains do not fit: several steps go together.
+            hmc.integrate(&action, LANES, &mut many, &mut momenta);
+            let mut rows = vec![0.0; x.len()];
+            separate(&many, &mut rows, sites);
+            for chain in 0..LANES {
+                let place = chain * sites..(chain + 1) * sites;
+                let (mut x, mut p) = (x[place.clone()].to_vec(), p[place.clone()].to_vec());
+                hmc.integrate(&action, 1, &mut x, &mut p);
+                assert_eq!(x, rows[place], "{leap:?}");
+            }
+        }
+    }
+}

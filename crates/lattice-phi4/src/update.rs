@@ -1,0 +1,151 @@
+//! Updates of a configuration that leave `exp(-S)` invariant, and ensembles of chains made of them.
+//!
+//! An [`Update`] acts on a few chains at once and is a pure function of the fields, the seed, the numbers of the chains and the
+//! number of the sweep. So chains can be cut into blocks in any way, run on any number of threads, stopped and resumed: the
+//! fields and the number of sweeps are all the state there is.
+
+use crate::Phi4;
+use rand_pcg::Pcg64;
+use rayon::prelude::*;
+use sde_core::ndarray::Array2;
+use sde_core::{BatchMut, Noise, NormalSource, values_mut};
+
+/// Chains that are updated together.
+pub(crate) const LANES: usize = 8;
+
+/// The random numbers of one update of a block of chains.
+#[derive(Clone, Copy, Debug)]
+pub struct Draws {
+    seed: u64,
+    update: u64,
+    first: usize,
+}
+
+impl Draws {
+    /// Standard normal numbers, `per_chain` of them for each chain of the block, chain after chain.
+    pub fn normals(&self, per_chain: usize, out: &mut [f64]) {
+        let first = (self.first * per_chain) as u64;
+        Noise::new(self.seed, NORMALS).block(self.update, first).fill(0, out);
+    }
+
+    /// A generator for chain `chain` of the block.
+    pub fn generator(&self, chain: usize) -> Pcg64 {
+        let update = mixed(mixed(self.seed).wrapping_add(self.update));
+        let chain = mixed(update.wrapping_add((self.first + chain) as u64));
+        Pcg64::new((u128::from(update) << 64) | u128::from(chain), u128::from(mixed(chain)))
+    }
+}
+
+/// Stream of the momenta.
+const NORMALS: u64 = 0;
+
+/// One output of the SplitMix64 generator at state `z`: neighbouring states give unrelated numbers.
+fn mixed(z: u64) -> u64 {
+    let z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// What happened to one chain in one update.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Accepted proposals, as a part of all.
+    pub acceptance: f64,
+    /// `dH` of the trajectory, or `dS` of the proposal, where there is one.
+    pub energy_error: f64,
+}
+
+/// A step of a Markov chain that leaves `exp(-S)` invariant.
+pub trait Update: Sync {
+    /// Updates a block of chains, shape `(chains, sites)`, and reports on each.
+    fn update(&self, action: &Phi4, fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]);
+}
+
+/// Independent chains at the same couplings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chains {
+    /// Shape `(chains, sites)`.
+    pub fields: Array2<f64>,
+    /// Sweeps done.
+    pub sweeps: u64,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl Chains {
+    /// Chains that start from independent normal numbers of standard deviation `width`.
+    pub fn hot(action: &Phi4, chains: usize, width: f64, seed: u64) -> Self {
+        let mut fields = Array2::zeros((chains, action.lattice().volume()));
+        Noise::new(seed, START).block(0, 0).fill(0, values_mut(&mut fields.view_mut()));
+        fields *= width;
+        Self { fields, sweeps: 0, seed }
+    }
+
+    /// Chains that start from constant fields, `value` and `-value` in turn.
+    pub fn cold(action: &Phi4, chains: usize, value: f64, seed: u64) -> Self {
+        let shape = (chains, action.lattice().volume());
+        let fields = Array2::from_shape_fn(shape, |(chain, _)| if chain % 2 == 0 { value } else { -value });
+        Self { fields, sweeps: 0, seed }
+    }
+
+    /// Does `sweeps` sweeps, each of them all updates of `schedule` in turn, and returns the mean report of each update over
+    /// sweeps and chains, and the energy errors of the last: shape `(sweeps, chains)`.
+    ///
+    /// The result does not depend on the number of threads.
+    pub fn run(&mut self, action: &Phi4, schedule: &[&dyn Update], sweeps: u64) -> Summary {
+        let (sites, seed, done) = (action.lattice().volume(), self.seed, self.sweeps);
+        assert_eq!(self.fields.ncols(), sites, "a configuration has one value per site");
+        let updates = schedule.len() as u64;
+        let blocks: Vec<(Vec<f64>, Vec<f64>)> = values_mut(&mut self.fields.view_mut())
+            .par_chunks_mut(LANES * sites)
+            .enumerate()
+            .map(|(block, fields)| {
+                let chains = fields.len() / sites;
+                let mut reports = [Report::default(); LANES];
+                let mut acceptance = vec![0.0; schedule.len()];
+                let mut errors = Vec::with_capacity(sweeps as usize * chains);
+                for sweep in done..done + sweeps {
+                    for (place, update) in schedule.iter().enumerate() {
+                        let draws =
+                            Draws { seed, update: sweep * updates + place as u64, first: block * LANES };
+                        let block =
+                            BatchMut::from_shape((chains, sites), &mut *fields).expect("rows are whole");
+                        update.update(action, block, &draws, &mut reports[..chains]);
+                        acceptance[place] += reports[..chains].iter().map(|r| r.acceptance).sum::<f64>();
+                    }
+                    errors.extend(reports[..chains].iter().map(|r| r.energy_error));
+                }
+                (acceptance, errors)
+            })
+            .collect();
+        self.sweeps += sweeps;
+        let chains = self.fields.nrows();
+        let mut summary = Summary {
+            acceptance: vec![0.0; schedule.len()],
+            energy_errors: Array2::zeros((sweeps as usize, chains)),
+        };
+        for (block, (acceptance, errors)) in blocks.iter().enumerate() {
+            summary.acceptance.iter_mut().zip(acceptance).for_each(|(sum, a)| *sum += a);
+            let here = LANES.min(chains - block * LANES);
+            for (at, error) in errors.iter().enumerate() {
+                summary.energy_errors[(at / here, block * LANES + at % here)] = *error;
+            }
+        }
+        let count = sweeps.max(1) as f64 * chains as f64;
+        summary.acceptance.iter_mut().for_each(|sum| *sum /= count);
+        summary
+    }
+}
+
+/// Stream of the starting fields; those of momenta use another.
+const START: u64 = 1;
+
+/// What [`Chains::run`] reports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Mean acceptance of every update of the schedule.
+    pub acceptance: Vec<f64>,
+    /// Energy errors of the last update of each sweep, shape `(sweeps, chains)`.
+    pub energy_errors: Array2<f64>,
+}

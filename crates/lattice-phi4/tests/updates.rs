@@ -1,0 +1,143 @@
+//! Updates against exact expectation values: transfer matrices of strips, the free field, quadrature.
+//!
+//! Errors are those of means over independent chains. Every comparison is allowed four of them: some forty
+//! comparisons with fixed seeds, which would fail by chance with probability 3e-3 in all.
+
+use lattice_phi4::{
+    Chains, Hmc, Lattice, Leap, Measurements, Metropolis, Phi4, Primary, SwendsenWang, Update, Wolff,
+};
+
+const CHAINS: usize = 64;
+
+struct Means(Vec<Vec<f64>>);
+
+impl Means {
+    fn pull(&self, place: usize, exact: f64) -> f64 {
+        let n = self.0.len() as f64;
+        let mean = self.0.iter().map(|row| row[place]).sum::<f64>() / n;
+        let variance = self.0.iter().map(|row| (row[place] - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let error = (variance / n).sqrt();
+        assert!(error < 0.02 * exact.abs(), "error {error} of {exact}");
+        (mean - exact) / error
+    }
+}
+
+/// Means over each chain of `phi^2`, `phi^4` and `V m^2`, from `sweeps` measurements after a tenth of that.
+fn simulate(action: &Phi4, schedule: &[&dyn Update], sweeps: u64) -> Means {
+    let sites = action.lattice().volume() as f64;
+    let mut chains = Chains::hot(action, CHAINS, 1.0, 7);
+    chains.run(action, schedule, sweeps / 10);
+    let mut sums = vec![vec![0.0; 3]; CHAINS];
+    for _ in 0..sweeps {
+        chains.run(action, schedule, 1);
+        let mut measured = Measurements::new(action.lattice());
+        measured.extend(chains.fields.view());
+        let columns =
+            [Primary::Power(2), Primary::Power(4), Primary::M2].map(|p| measured.series(p).to_vec());
+        for (chain, sums) in sums.iter_mut().enumerate() {
+            for (sum, column) in sums.iter_mut().zip(&columns) {
+                *sum += column[chain] / sweeps as f64;
+            }
+        }
+    }
+    for sums in &mut sums {
+        sums[2] *= sites;
+    }
+    Means(sums)
+}
+
+fn check(name: &str, action: &Phi4, schedule: &[&dyn Update], sweeps: u64, exact: [f64; 3]) {
+    let means = simulate(action, schedule, sweeps);
+    for (place, exact) in exact.into_iter().enumerate() {
+        let pull = means.pull(place, exact);
+        assert!(pull.abs() < 4.0, "{name}, quantity {place}: pull {pull}");
+    }
+}
+
+/// Strips of two sites' width by transfer matrix: `phi^2`, `phi^4`, `V m^2`.
+#[test]
+fn strips() {
+    let strip =
+        |extents: &[usize], hopping| Phi4::new(Lattice::new(extents).unwrap(), hopping, 0.022).unwrap();
+    let cases = [
+        (strip(&[4, 2], 0.27), [1.934_051_90, 7.734_763_1, 12.224_371_3]),
+        (strip(&[16, 2], 0.27), [1.608_820_67, 5.836_315_3, 19.120_856_6]),
+        (strip(&[4, 2], 0.21), [0.741_195_203, 1.523_239_52, 2.432_090_80]),
+    ];
+    let leapfrog = Hmc::new(1.0, 6, Leap::Leapfrog).unwrap();
+    let omelyan = Hmc::new(1.0, 4, Leap::Omelyan).unwrap();
+    let force_gradient = Hmc::new(1.0, 2, Leap::ForceGradient).unwrap();
+    let metropolis = Metropolis::new(1.5, 2).unwrap();
+    let wolff = Wolff { clusters: 1 };
+    for (action, exact) in &cases {
+        check("leapfrog", action, &[&leapfrog], 2000, *exact);
+        check("2MN and Wolff", action, &[&omelyan, &wolff], 2000, *exact);
+        check("force gradient and Swendsen-Wang", action, &[&force_gradient, &SwendsenWang], 2000, *exact);
+        check("Metropolis and Wolff", action, &[&metropolis, &wolff], 2000, *exact);
+        check("Metropolis", action, &[&metropolis], 4000, *exact);
+    }
+}
+
+/// `lambda = 0` at 32 x 32: `G(p = 0) = 1 / (2 - 8 kappa)`, and `E phi^4 = 3 (E phi^2)^2`.
+#[test]
+fn free_field() {
+    let action = Phi4::new(Lattice::new(&[32, 32]).unwrap(), 0.21, 0.0).unwrap();
+    let phi2: f64 = 0.663_262_665_849;
+    let exact = [phi2, 3.0 * phi2 * phi2, 1.0 / (2.0 - 8.0 * 0.21)];
+    check("leapfrog", &action, &[&Hmc::new(1.5, 10, Leap::Leapfrog).unwrap()], 2500, exact);
+}
+
+/// `hopping = 0`, one site by quadrature: `E phi^2 = 0.490937139822` at `lambda = 0.022`.
+#[test]
+fn independent_sites_in_three_dimensions() {
+    let action = Phi4::new(Lattice::new(&[4, 4, 4]).unwrap(), 0.0, 0.022).unwrap();
+    let phi2 = 0.490_937_139_822;
+    let exact = [phi2, 0.696_911_234_766, phi2];
+    check("2MN", &action, &[&Hmc::new(1.1, 5, Leap::Omelyan).unwrap()], 1500, exact);
+    check("Metropolis", &action, &[&Metropolis::new(1.5, 2).unwrap()], 1500, exact);
+}
+
+/// `E[exp(-dH)] = 1`, and the acceptance is `erfc( sqrt(E[dH]) / 2 )`.
+#[test]
+fn energy_errors_obey_their_identities() {
+    let action = Phi4::new(Lattice::new(&[32, 32]).unwrap(), 0.25, 0.022).unwrap();
+    for (leap, length, steps) in
+        [(Leap::Leapfrog, 1.5, 5), (Leap::Omelyan, 1.5, 3), (Leap::ForceGradient, 1.0, 1)]
+    {
+        let hmc = Hmc::new(length, steps, leap).unwrap();
+        let mut chains = Chains::hot(&action, CHAINS, 1.0, 3);
+        chains.run(&action, &[&hmc], 200);
+        let summary = chains.run(&action, &[&hmc], 500);
+        let errors = &summary.energy_errors;
+        let count = errors.len() as f64;
+        let mean = errors.iter().map(|e| (-e).exp()).sum::<f64>() / count;
+        let variance = errors.iter().map(|e| ((-e).exp() - mean).powi(2)).sum::<f64>() / count;
+        // dH of successive trajectories is nearly uncorrelated.
+        assert!((mean - 1.0).abs() < 4.0 * (variance / count).sqrt(), "{leap:?}: {mean}");
+        let average = errors.sum() / count;
+        let expected = statrs::function::erf::erfc(average.sqrt() / 2.0);
+        let found = summary.acceptance[0];
+        assert!((found - expected).abs() < 0.015, "{leap:?}: {found} for {expected}, dH {average}");
+        assert!(found > 0.4 && found < 0.995, "{found}");
+    }
+}
+
+#[test]
+fn threads_and_stops_change_no_bit() {
+    let action = Phi4::new(Lattice::new(&[6, 4]).unwrap(), 0.27, 0.022).unwrap();
+    let (hmc, wolff) = (Hmc::new(1.0, 5, Leap::Leapfrog).unwrap(), Wolff { clusters: 2 });
+    let schedule: [&dyn Update; 2] = [&hmc, &wolff];
+    let run = |threads, pieces: &[u64]| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut chains = Chains::hot(&action, 21, 1.0, 3);
+            for &sweeps in pieces {
+                chains.run(&action, &schedule, sweeps);
+            }
+            chains
+        })
+    };
+    let whole = run(1, &[20]);
+    assert_eq!(whole, run(3, &[20]));
+    assert_eq!(whole, run(2, &[7, 1, 12]));
+}
