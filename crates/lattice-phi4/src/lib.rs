@@ -5,5 +5,17 @@
 //! ```text
 //! S = sum_x [ -2 kappa sum_nu phi_x phi_{x+nu} + (1 - 2 lambda) phi_x^2 + lambda phi_x^4 ]          [5.4]
 //! ```
-//!
-//! Nothing is here yet: the crate holds the place of the lattice simulation in the workspace.
+
+mod fourier;
+mod lattice;
+mod measurements;
+mod orbits;
+mod propagator;
+mod sums;
+
+pub use fourier::{FieldTransform, TransformScratch};
+pub use lattice::{Lattice, LatticeError};
+pub use measurements::{Measurements, Primary};
+pub use ndarray;
+pub use orbits::Orbits;
+pub use propagator::{propagator, two_point_function};
