@@ -7,7 +7,10 @@
 //! ```
 
 mod cluster;
+mod ensemble;
+mod ensemble_error;
 mod features;
+mod files;
 mod fit;
 mod fourier;
 mod hmc;
@@ -15,6 +18,8 @@ mod kernel;
 mod lattice;
 mod measurements;
 mod metropolis;
+mod min_max;
+mod npy;
 mod orbits;
 mod perturbative;
 mod phi4;
@@ -25,6 +30,8 @@ mod update;
 mod whitened;
 
 pub use cluster::{SwendsenWang, Wolff};
+pub use ensemble::{EnsembleMetadata, EnsembleReader, EnsembleWriter, Provenance};
+pub use ensemble_error::EnsembleError;
 pub use features::Feature;
 pub use fit::{FitConfig, FitError};
 pub use fourier::{FieldTransform, TransformScratch};
@@ -32,7 +39,9 @@ pub use hmc::{Hmc, Leap};
 pub use lattice::{Lattice, LatticeError};
 pub use measurements::{Measurements, Primary};
 pub use metropolis::Metropolis;
+pub use min_max::{MinMax, MinMaxError};
 pub use ndarray;
+pub use npy::NpyError;
 pub use orbits::Orbits;
 pub use perturbative::{Level, PerturbativeModel, PerturbativeScore};
 pub use phi4::{Couplings, KineticCouplings, Phi4, Phi4Error};

@@ -211,8 +211,14 @@ mod tests {
     fn hostile_headers_are_refused() {
         let of = |text: &str| parse(text).unwrap_err();
         let bad = |text: &str| assert!(matches!(of(text), NpyError::Dictionary { .. }), "{text}");
-        assert!(matches!(of("{'descr': '>f8', 'fortran_order': False, 'shape': (1,), }"), NpyError::Dtype { .. }));
-        assert!(matches!(of("{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,)}"), NpyError::Dtype { .. } | NpyError::Dictionary { .. }));
+        assert!(matches!(
+            of("{'descr': '>f8', 'fortran_order': False, 'shape': (1,), }"),
+            NpyError::Dtype { .. }
+        ));
+        assert!(matches!(
+            of("{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,)}"),
+            NpyError::Dtype { .. } | NpyError::Dictionary { .. }
+        ));
         assert_eq!(of("{'descr': '<f8', 'fortran_order': True, 'shape': (1,), }"), NpyError::FortranOrder);
         for text in [
             "",

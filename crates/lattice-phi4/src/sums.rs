@@ -111,8 +111,8 @@ mod tests {
             let exact: [f64; POWERS] = std::array::from_fn(|k| a.iter().map(|x| x.powi(k as i32 + 1)).sum());
             assert_eq!(power_sums(&a), exact);
             assert_eq!(sum(&a), exact[0]);
-            let plain = a.iter().zip(&b).map(|(a, b)| a * b).sum();
-            let cubic = a.iter().zip(&b).map(|(a, b)| a.powi(3) * b + a * b.powi(3)).sum();
+            let plain: f64 = a.iter().zip(&b).map(|(a, b)| a * b).sum();
+            let cubic: f64 = a.iter().zip(&b).map(|(a, b)| a.powi(3) * b + a * b.powi(3)).sum();
             assert_eq!(bond_sums(&a, &b), [plain, cubic]);
         }
     }
