@@ -22,10 +22,11 @@
 //!
 //! **Errors.** High cumulants of finite samples fluctuate strongly: for a near-Gaussian sample of size `n`
 //! the standard error of `kappa_k` is about `sqrt(k! kappa_2^k / n)`. An [`Estimate`] carries value and
-//! error, obtained in one of three ways:
+//! error, obtained in one of four ways:
 //!
 //! | data | use | cost |
 //! | --- | --- | --- |
+//! | Markov chains, any function of means | [`GammaMethod`] | window times data |
 //! | bins, correlated data | [`jackknife()`], [`jackknife_cumulants`] | microseconds |
 //! | independent samples, any quantity | [`bootstrap()`], [`bootstrap_cumulants`], [`bootstrap_bins`] | resamples times data |
 //! | many independent samples, cumulants | [`standard_errors`] | one pass |
@@ -69,6 +70,7 @@ mod conversions;
 mod delta;
 mod error;
 mod estimate;
+mod gamma;
 mod generating;
 mod jackknife;
 mod kernel;
@@ -82,6 +84,7 @@ pub use conversions::{central_from_raw, cumulants_from_moments, moments_from_cum
 pub use delta::standard_errors;
 pub use error::ErrorEstimateError;
 pub use estimate::Estimate;
+pub use gamma::{GammaError, GammaEstimate, GammaMethod};
 pub use generating::{
     cumulant_generating, forward_cumulant_generating, forward_cumulants, gaussian_cumulant_generating,
     moment_generating,
