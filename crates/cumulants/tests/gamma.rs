@@ -70,6 +70,39 @@ fn bias_of_a_square() {
     assert!((found.bias * 6400.0 - 1.0).abs() < 0.3, "{}", found.bias);
 }
 
+/// The package pyerrors on the same series: `fixtures/gamma_method.py`.
+#[test]
+fn pyerrors_agrees() {
+    let fixture: serde_json::Value =
+        serde_json::from_str(include_str!("fixtures/gamma_method.json")).unwrap();
+    for case in fixture["cases"].as_array().unwrap() {
+        let chains: Vec<Vec<f64>> = serde_json::from_value(case["chains"].clone()).unwrap();
+        let views: Vec<&[f64]> = chains.iter().map(Vec::as_slice).collect();
+        let squares: Vec<Vec<f64>> =
+            chains.iter().map(|chain| chain.iter().flat_map(|x| [*x, x * x]).collect()).collect();
+        let squares: Vec<&[f64]> = squares.iter().map(Vec::as_slice).collect();
+        let method = GammaMethod::new(case["stretch"].as_f64().unwrap()).unwrap();
+        for (name, found) in [
+            ("mean", method.mean(&views).unwrap()),
+            ("variance", method.derived(&squares, 2, |m| m[1] - m[0] * m[0]).unwrap()),
+        ] {
+            let expected = |key: &str| case[name][key].as_f64().unwrap();
+            assert_eq!(found.window as f64, expected("window"), "{name}");
+            for (key, value) in
+                [("value", found.value), ("error", found.error), ("error_of_error", found.error_of_error)]
+            {
+                let expected = expected(key);
+                assert!(
+                    (value - expected).abs() < 1e-10 * expected.abs(),
+                    "{name}, {key}: {value} {expected}"
+                );
+            }
+            // Theirs is corrected by (1 + 1/N) in place of the corrected Gamma(0).
+            assert!((found.tau_int / expected("tau_int") - 1.0).abs() < 0.1, "{name}: {}", found.tau_int);
+        }
+    }
+}
+
 #[test]
 fn bad_chains_are_refused() {
     let method = GammaMethod::default();
