@@ -211,7 +211,7 @@ impl GammaMethod {
     }
 
     /// The window and the sums up to it.
-    fn summed(&self, series: &[Vec<f64>], total: usize, value: f64, bias: f64) -> GammaEstimate {
+    fn summed(self, series: &[Vec<f64>], total: usize, value: f64, bias: f64) -> GammaEstimate {
         let count = total as f64;
         let shortest = series.iter().map(Vec::len).min().unwrap_or(0);
         let gamma = |t: usize| {
@@ -336,7 +336,9 @@ fn means(chain: &[f64], quantities: usize) -> Vec<f64> {
     for row in chain.chunks_exact(quantities) {
         means.iter_mut().zip(row).for_each(|(mean, a)| *mean += a);
     }
-    means.iter_mut().for_each(|mean| *mean /= rows);
+    for mean in &mut means {
+        *mean /= rows;
+    }
     // A second pass takes the rounding of the first away.
     let mut rest = vec![0.0; quantities];
     for row in chain.chunks_exact(quantities) {

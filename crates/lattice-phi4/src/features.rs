@@ -71,7 +71,9 @@ impl Lines {
 
 fn normalised(mut v: Vec<f64>) -> Vec<f64> {
     let zero = v[0];
-    v.iter_mut().for_each(|v| *v /= zero);
+    for v in &mut v {
+        *v /= zero;
+    }
     v
 }
 

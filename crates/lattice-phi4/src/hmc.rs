@@ -221,7 +221,9 @@ mod tests {
                 let hmc = Hmc::new(1.0, 10, leap).unwrap();
                 hmc.integrate(&action, 1, &mut x, &mut p);
                 assert!(x.iter().zip(&start).any(|(x, start)| (x - start).abs() > 0.1));
-                p.iter_mut().for_each(|p| *p = -*p);
+                for p in &mut p {
+                    *p = -*p;
+                }
                 hmc.integrate(&action, 1, &mut x, &mut p);
                 for (x, start) in x.iter().zip(&start) {
                     assert!((x - start).abs() < 1e-12, "{extents:?} {leap:?}: {x} {start}");

@@ -192,7 +192,9 @@ impl<S: NoiseSchedule> ScoreModel for PerturbativeScore<S> {
                 let legs = space.filter.modes.iter_mut().zip(&prepared.kernels.legs);
                 legs.for_each(|(mode, leg)| *mode *= leg);
                 space.filter.inverse(&mut y);
-                y.iter_mut().for_each(|y| *y = y.clamp(-level.bound, level.bound));
+                for y in &mut y {
+                    *y = y.clamp(-level.bound, level.bound);
+                }
                 sum.fill(-level.constant);
                 for (&kind, &c) in self.model.features.iter().zip(&level.coefficients) {
                     space.evaluate(kind, &y, &prepared.kernels.lines, &mut feature);
@@ -208,7 +210,9 @@ impl<S: NoiseSchedule> ScoreModel for PerturbativeScore<S> {
             }
             space.filter.modes.copy_from_slice(&modes);
             space.filter.inverse(out);
-            out.iter_mut().for_each(|s| *s *= sign * shrink);
+            for s in out {
+                *s *= sign * shrink;
+            }
         }
         Ok(())
     }

@@ -111,7 +111,9 @@ impl Spectrum {
         for row in rows.outer_iter() {
             variances.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
         }
-        variances.iter_mut().for_each(|sum| *sum /= fields.nrows() as f64);
+        for sum in &mut variances {
+            *sum /= fields.nrows() as f64;
+        }
         if mean != 0.0 {
             // About M: V (m - M)^2 at zero momentum in place of V m^2.
             let magnetisation: f64 = values(&fields).iter().sum::<f64>() / fields.len() as f64;
@@ -226,7 +228,9 @@ impl<S: NoiseSchedule> ScoreModel for SpectralScore<S> {
         for (x, out) in rows {
             filter.apply(x, &factors, out);
             if shift != 0.0 {
-                out.iter_mut().for_each(|s| *s -= factors[0] * shift);
+                for s in out {
+                    *s -= factors[0] * shift;
+                }
             }
         }
         Ok(())

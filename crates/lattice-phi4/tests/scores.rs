@@ -1,0 +1,187 @@
+//! Scores of lattice fields against closed forms.
+
+use lattice_phi4::{
+    Chains, Feature, FitConfig, FitError, Hmc, Lattice, Leap, PerturbativeModel, PerturbativeScore, Phi4,
+    SpectralScore, Spectrum, SpectrumError, WhitenedFlow, Wolff,
+};
+use ndarray::{Array2, Axis};
+use sde_core::{
+    Drift, Edm, Heun, Noise, NormalSource, ScoreModel, Target, TimeGrid, VariancePreserving, integrate,
+};
+use std::sync::Arc;
+
+fn noise(rows: usize, sites: usize, seed: u64) -> Array2<f64> {
+    let mut x = Array2::zeros((rows, sites));
+    Noise::new(seed, 0).block(0, 0).fill(0, x.as_slice_mut().unwrap());
+    x
+}
+
+fn ensemble(action: &Phi4, chains: usize) -> Array2<f64> {
+    let mut chains = Chains::hot(action, chains, 1.0, 2);
+    chains.run(action, &[&Hmc::new(1.0, 4, Leap::Omelyan).unwrap(), &Wolff { clusters: 2 }], 60);
+    chains.fields
+}
+
+/// The score of the free field is its force, at `t = 0`.
+#[test]
+fn the_spectral_score_of_the_free_field_is_the_force() {
+    for extents in [&[6][..], &[4, 5], &[3, 4, 2]] {
+        let lattice = Lattice::new(extents).unwrap();
+        let action = Phi4::new(lattice.clone(), 0.12, 0.0).unwrap();
+        let x = noise(3, lattice.volume(), 1);
+        let (mut force, mut score) = (Array2::zeros(x.dim()), Array2::zeros(x.dim()));
+        action.force(x.view(), force.view_mut());
+        let free = Spectrum::free(&lattice, 0.12).unwrap();
+        SpectralScore::new(&free, Edm::new(10.0).unwrap()).score(x.view(), 0.0, score.view_mut()).unwrap();
+        for (score, force) in score.iter().zip(&force) {
+            assert!((score - force).abs() < 1e-13, "{extents:?}: {score} {force}");
+        }
+    }
+}
+
+/// A field of independent sites has the score of one site everywhere; with a mean, about it.
+#[test]
+fn a_flat_spectrum_is_local() {
+    let lattice = Lattice::new(&[4, 3]).unwrap();
+    let orbits = lattice_phi4::Orbits::new(&lattice).len();
+    let spectrum = Spectrum::new(&lattice, 0.7, vec![2.0; orbits]).unwrap();
+    let schedule = VariancePreserving::new(10.0).unwrap();
+    let kernel = sde_core::NoiseSchedule::transition(&schedule, 0.0, 0.3);
+    let x = noise(2, 12, 3);
+    let mut score = Array2::zeros(x.dim());
+    SpectralScore::new(&spectrum, schedule).score(x.view(), 0.3, score.view_mut()).unwrap();
+    let variance = 2.0 * kernel.mean_factor.powi(2) + kernel.variance;
+    for (score, x) in score.iter().zip(&x) {
+        let exact = -(x - 0.7 * kernel.mean_factor) / variance;
+        assert!((score - exact).abs() < 1e-14);
+    }
+}
+
+/// Without interaction there is nothing to find: coefficients and gain vanish within their fluctuation.
+#[test]
+fn a_gaussian_ensemble_has_no_corrections() {
+    let lattice = Lattice::new(&[4, 4]).unwrap();
+    let action = Phi4::new(lattice.clone(), 0.15, 0.0).unwrap();
+    let free = Spectrum::free(&lattice, 0.15).unwrap();
+    // Exact samples: white noise coloured by sqrt(G).
+    let mut x = noise(2000, 16, 4);
+    let flow = WhitenedFlow::new(&free, SpectralScore::new(&free, Edm::new(10.0).unwrap()), 1e-6);
+    flow.finish(x.view_mut()).unwrap();
+    let config =
+        FitConfig { features: Feature::SYMMETRIC.to_vec(), noise: vec![0.3, 1.0], ridge: 1e-9, seed: 1 };
+    let model = PerturbativeModel::fit(free, x.view(), Some(&action), &config).unwrap();
+    for level in model.levels() {
+        // The force of the free field is linear: its target vanishes exactly.
+        assert!(level.gain.abs() < 1e-20, "{level:?}");
+    }
+}
+
+/// Independent sites, `hopping = 0`: the score of the noised density of one site by quadrature.
+#[test]
+fn one_site_by_quadrature() {
+    let lattice = Lattice::new(&[4, 4]).unwrap();
+    let action = Phi4::new(lattice.clone(), 0.0, 0.1).unwrap();
+    let x = ensemble(&action, 4000);
+    let spectrum = Spectrum::of_ensemble(&lattice, 0.0, x.view()).unwrap();
+    let s = 0.4;
+    let features = vec![Feature::Power(3), Feature::Power(5), Feature::Power(7)];
+    let config = FitConfig { features, noise: vec![s], ridge: 1e-12, seed: 1 };
+    let model = PerturbativeModel::fit(spectrum, x.view(), Some(&action), &config).unwrap();
+    assert!(model.levels()[0].gain > 0.0);
+    let score = PerturbativeScore::new(Arc::new(model), Edm::new(10.0).unwrap());
+    for value in [-1.2, -0.5, 0.0, 0.4, 0.9] {
+        // d/dy log integral dphi exp(-S(phi)) exp(-(y - phi)^2 / (2 s^2))
+        let density = |y: f64| -> f64 {
+            (-4000..=4000)
+                .map(|i| {
+                    let phi = f64::from(i) * 1e-3;
+                    (-(0.8 * phi * phi + 0.1 * phi.powi(4)) - (y - phi).powi(2) / (2.0 * s * s)).exp()
+                })
+                .sum()
+        };
+        let exact = (density(value + 1e-4) / density(value - 1e-4)).ln() / 2e-4;
+        let mut found = Array2::zeros((1, 16));
+        score.score(Array2::from_elem((1, 16), value).view(), s, found.view_mut()).unwrap();
+        // A constant field is the zero mode, whose propagator 4000 configurations give to 2 per cent.
+        assert!((found[(0, 5)] - exact).abs() < 0.04, "at {value}: {} {exact}", found[(0, 5)]);
+    }
+}
+
+/// Odd, and equivariant under translations and reflections.
+#[test]
+fn symmetries_are_exact() {
+    let lattice = Lattice::new(&[4, 6]).unwrap();
+    let action = Phi4::new(lattice.clone(), 0.2, 0.05).unwrap();
+    let x = ensemble(&action, 400);
+    let spectrum = Spectrum::of_ensemble(&lattice, 0.0, x.view()).unwrap();
+    let config =
+        FitConfig { features: Feature::SYMMETRIC.to_vec(), noise: vec![0.2, 0.8], ridge: 1e-9, seed: 1 };
+    let model = PerturbativeModel::fit(spectrum, x.view(), None, &config).unwrap();
+    let score = PerturbativeScore::new(Arc::new(model), Edm::new(10.0).unwrap());
+    let of = |x: &Array2<f64>| {
+        let mut out = Array2::zeros(x.dim());
+        score.score(x.view(), 0.4, out.view_mut()).unwrap();
+        out
+    };
+    let x = noise(1, 24, 9);
+    let plain = of(&x);
+    let moved = |x: &Array2<f64>, map: &dyn Fn(usize, usize) -> (usize, usize)| {
+        Array2::from_shape_fn((1, 24), |(_, site)| {
+            let (i, j) = map(site / 6, site % 6);
+            x[(0, 6 * i + j)]
+        })
+    };
+    let translated = |i: usize, j: usize| ((i + 1) % 4, (j + 4) % 6);
+    let reflected = |i: usize, j: usize| (i, (6 - j) % 6);
+    for map in [&translated as &dyn Fn(usize, usize) -> (usize, usize), &reflected] {
+        let (a, b) = (of(&moved(&x, map)), moved(&plain, map));
+        assert!((a - b).iter().all(|d| d.abs() < 1e-12));
+    }
+    assert!((of(&-&x) + plain).iter().all(|d| d.abs() < 1e-13));
+}
+
+/// In whitened variables a Gaussian stands still, and comes out with its own propagator.
+#[test]
+fn the_whitened_flow_of_a_gaussian_stands_still() {
+    let lattice = Lattice::new(&[4, 4]).unwrap();
+    let free = Spectrum::free(&lattice, 0.2).unwrap();
+    let flow = WhitenedFlow::new(&free, SpectralScore::new(&free, Edm::new(20.0).unwrap()), 0.05);
+    let start = noise(3, 16, 5);
+    let mut slope = Array2::zeros(start.dim());
+    flow.drift(start.view(), 2.0, slope.view_mut()).unwrap();
+    assert!(slope.iter().all(|d| d.abs() < 1e-12));
+
+    let mut u = start.clone();
+    let grid = TimeGrid::explicit(&[5.0, 2.0, 0.0]).unwrap();
+    integrate(&flow, &mut Heun::default(), &grid, u.view_mut(), 0, &Noise::new(0, 0), &mut ()).unwrap();
+    flow.finish(u.view_mut()).unwrap();
+    // sum over p of |phi(p)|^2 / G(p) is that of the white noise
+    let mut score = Array2::zeros(u.dim());
+    SpectralScore::new(&free, Edm::new(20.0).unwrap()).score(u.view(), 0.0, score.view_mut()).unwrap();
+    let found = -(&u * &score).sum_axis(Axis(1));
+    let exact = (&start * &start).sum_axis(Axis(1));
+    assert!((found - exact).iter().all(|d| d.abs() < 1e-11));
+}
+
+#[test]
+fn bad_fits_are_refused() {
+    let lattice = Lattice::new(&[4, 4]).unwrap();
+    let free = Spectrum::free(&lattice, 0.1).unwrap();
+    let fit = |x: &Array2<f64>, noise: Vec<f64>| {
+        let config = FitConfig { features: vec![Feature::Power(3)], noise, ridge: 1e-9, seed: 1 };
+        PerturbativeModel::fit(free.clone(), x.view(), None, &config).unwrap_err()
+    };
+    let x = noise(10, 16, 1);
+    assert_eq!(fit(&x, vec![1.0, 0.5]), FitError::Noise { place: 1, value: 0.5 });
+    assert_eq!(
+        fit(&noise(10, 12, 1), vec![1.0]),
+        FitError::Spectrum(SpectrumError::Sites { expected: 16, found: 12 })
+    );
+    let mut broken = x.clone();
+    broken[(3, 7)] = f64::NAN;
+    assert_eq!(fit(&broken, vec![1.0]), FitError::NotFinite { row: 3 });
+    assert_eq!(
+        Spectrum::of_ensemble(&lattice, 0.0, Array2::zeros((4, 16)).view()),
+        Err(SpectrumError::NotPositive { momentum: vec![0, 0], value: 0.0 })
+    );
+}
