@@ -1,5 +1,7 @@
 //! Scores of lattice fields against closed forms.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use lattice_phi4::{
     Chains, Feature, FitConfig, FitError, Hmc, Lattice, Leap, PerturbativeModel, PerturbativeScore, Phi4,
     SpectralScore, Spectrum, SpectrumError, WhitenedFlow, Wolff,

@@ -3,6 +3,8 @@
 //! Errors are those of means over independent chains. Every comparison is allowed four of them: some forty
 //! comparisons with fixed seeds, which would fail by chance with probability 3e-3 in all.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use lattice_phi4::{
     Chains, Hmc, Lattice, Leap, Measurements, Metropolis, Phi4, Primary, SwendsenWang, Update, Wolff,
 };
