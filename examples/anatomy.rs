@@ -30,9 +30,9 @@ fn main() -> std::process::ExitCode {
 }
 
 fn work(args: &Args) -> Result<(), Failure> {
-    check_writable(args.out())?;
+    check_writable(args.common.out())?;
     let steps = args.steps.unwrap_or(PAPER_STEPS);
-    let mut results = Results::new("anatomy", args.seed).setting("steps", steps);
+    let mut results = Results::new("anatomy", args.common.seed).setting("steps", steps);
     let mut panels = Vec::new();
     for scheme in [Scheme::variance_expanding()?, Scheme::variance_preserving()?] {
         let name = if scheme.example.ends_with("ve") { "VE" } else { "VP" };
@@ -43,8 +43,8 @@ fn work(args: &Args) -> Result<(), Failure> {
         }
         panels.extend(convergence(args, name, &scheme.schedule)?);
     }
-    Figure::grid(2, 2, panels).save(&args.out().join("convergence.svg"))?;
-    conclude(results, args, "two_peak_ve")
+    Figure::grid(2, 2, panels).save(&args.common.out().join("convergence.svg"))?;
+    conclude(results, args.common.out(), "two_peak_ve")
 }
 
 /// The bias of the published loop, and what each of its choices contributes.
@@ -123,7 +123,7 @@ fn convergence(args: &Args, name: &str, schedule: &Schedule) -> Result<[Panel; 2
         }
     }
     let columns: Vec<(&str, &[f64])> = columns.iter().map(|(name, v)| (name.as_str(), &v[..])).collect();
-    write_csv(&args.out().join(format!("convergence_{}.csv", name.to_lowercase())), &columns)?;
+    write_csv(&args.common.out().join(format!("convergence_{}.csv", name.to_lowercase())), &columns)?;
     Ok(panels)
 }
 

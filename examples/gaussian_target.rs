@@ -25,10 +25,10 @@ fn main() -> std::process::ExitCode {
 }
 
 fn work(args: &Args) -> Result<(), Failure> {
-    check_writable(args.out())?;
+    check_writable(args.common.out())?;
     let steps = args.steps.unwrap_or(1000);
     let trajectories = args.trajectories.unwrap_or(if args.full { 10_000_000 } else { 1_000_000 });
-    let mut results = Results::new("gaussian_target", args.seed)
+    let mut results = Results::new("gaussian_target", args.common.seed)
         .setting("steps", steps)
         .setting("trajectories", trajectories)
         .setting("sigma", SIGMA)
@@ -41,8 +41,8 @@ fn work(args: &Args) -> Result<(), Failure> {
     for (scheme, schedule) in schemes {
         panels.extend(follow(args, scheme, schedule, steps, trajectories, &mut results)?);
     }
-    Figure::grid(2, 2, panels).save(&args.out().join("gaussian_target.svg"))?;
-    conclude(results, args, "two_peak_ve")
+    Figure::grid(2, 2, panels).save(&args.common.out().join("gaussian_target.svg"))?;
+    conclude(results, args.common.out(), "two_peak_ve")
 }
 
 /// Runs one scheme from both priors; returns its forward and backward panel.
@@ -57,7 +57,7 @@ fn follow(
     let grid = TimeGrid::uniform(schedule.horizon(), 0.0, steps)?;
     let times: Vec<f64> = (0..=400).map(|i| f64::from(i) / 400.0).collect();
     let forward: Vec<f64> = times.iter().map(|&t| gaussian::forward_variance(schedule, KAPPA_2, t)).collect();
-    let file = |part: &str| args.out().join(format!("{}_{part}.csv", scheme.replace(' ', "_")));
+    let file = |part: &str| args.common.out().join(format!("{}_{part}.csv", scheme.replace(' ', "_")));
     write_csv(&file("forward"), &[("t", &times), ("kappa_2", &forward)])?;
 
     let (low, high, here, there) = if scheme.ends_with("expanding") {
@@ -76,12 +76,17 @@ fn follow(
         let recursion = gaussian::euler_maruyama_variance(schedule, KAPPA_2, start, &grid);
 
         let stream = results.rows.len() as u64;
-        let mut x =
-            prior.draw(schedule, schedule.horizon(), trajectories, 1, &Noise::new(args.seed, 2 * stream));
+        let mut x = prior.draw(
+            schedule,
+            schedule.horizon(),
+            trajectories,
+            1,
+            &Noise::new(args.common.seed, 2 * stream),
+        );
         let mut flow = CumulantFlow::every(&grid, steps.div_ceil(40));
         let process = Reverse { schedule, score: GaussianScore { schedule, kappa_2: KAPPA_2 } };
         let progress = Progress::new(format!("{scheme}, {name}"), trajectories as u64, "trajectories");
-        Evolution::new(&process, &EulerMaruyama::new(), &grid, Noise::new(args.seed, 2 * stream + 1))
+        Evolution::new(&process, &EulerMaruyama::new(), &grid, Noise::new(args.common.seed, 2 * stream + 1))
             .progress(&|rows| progress.advance(rows as u64))
             .run(x.view_mut(), &mut flow)?;
         progress.finish();
@@ -133,11 +138,11 @@ fn forward_points(
     schedule: &(dyn NoiseSchedule + Sync),
     trajectories: usize,
 ) -> Result<Vec<FlowPoint>, Failure> {
-    let mut x = draw(trajectories, 1, &Noise::new(args.seed, 100), |noise, x| noise.fill(0, x));
+    let mut x = draw(trajectories, 1, &Noise::new(args.common.seed, 100), |noise, x| noise.fill(0, x));
     x *= KAPPA_2.sqrt();
     let grid = TimeGrid::uniform(0.0, schedule.horizon(), 40)?;
     let mut flow = CumulantFlow::every(&grid, 1);
-    Evolution::new(&Forward(schedule), &ExactTransition::default(), &grid, Noise::new(args.seed, 101))
+    Evolution::new(&Forward(schedule), &ExactTransition::default(), &grid, Noise::new(args.common.seed, 101))
         .run(x.view_mut(), &mut flow)?;
     Ok(flow.points())
 }

@@ -15,11 +15,11 @@ fn main() -> std::process::ExitCode {
 }
 
 fn work(args: &Args) -> Result<(), Failure> {
-    check_writable(args.out())?;
+    check_writable(args.common.out())?;
     let setup = Setup::new(Scheme::variance_expanding()?, args)?;
     let study = study(&setup, args)?;
     let save = |number: u32, rows, columns, panels| {
-        Figure::grid(rows, columns, panels).save(&args.out().join(format!("figure{number}.svg")))
+        Figure::grid(rows, columns, panels).save(&args.common.out().join(format!("figure{number}.svg")))
     };
     let largest = &study.forward[study.forward.len() - 1];
     save(1, 1, 2, second_cumulant(&setup, largest, &study.backward, &study.exact))?;
@@ -31,9 +31,9 @@ fn work(args: &Args) -> Result<(), Failure> {
     save(5, 1, 3, backward_cumulants(&setup, &[("exact score", &study.exact, Colour::Orange)]))?;
     if !study.backward.controlled.is_empty() {
         let panels = control_variates(&study.backward);
-        Figure::grid(2, 3, panels).save(&args.out().join("control_variates.svg"))?;
+        Figure::grid(2, 3, panels).save(&args.common.out().join("control_variates.svg"))?;
     }
-    conclude(study.results, args, "two_peak_vp")
+    conclude(study.results, args.common.out(), "two_peak_vp")
 }
 
 /// The density of the data, of the trajectories' ends, and of the model (Fig. 3).

@@ -15,17 +15,17 @@ fn main() -> std::process::ExitCode {
 }
 
 fn work(args: &Args) -> Result<(), Failure> {
-    check_writable(args.out())?;
+    check_writable(args.common.out())?;
     let setup = Setup::new(Scheme::variance_preserving()?, args)?;
     let study = study(&setup, args)?;
     let largest = &study.forward[study.forward.len() - 1];
     Figure::grid(1, 2, second_cumulant(&setup, largest, &study.backward, &study.exact))
-        .save(&args.out().join("figure6.svg"))?;
+        .save(&args.common.out().join("figure6.svg"))?;
     let mut panels = forward_cumulants(&setup, &study.forward);
     panels.extend(backward_cumulants(
         &setup,
         &[("learned score", &study.backward, Colour::Blue), ("exact score", &study.exact, Colour::Orange)],
     ));
-    Figure::grid(2, 3, panels).save(&args.out().join("figure7.svg"))?;
-    conclude(study.results, args, "gaussian_target")
+    Figure::grid(2, 3, panels).save(&args.common.out().join("figure7.svg"))?;
+    conclude(study.results, args.common.out(), "gaussian_target")
 }

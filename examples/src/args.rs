@@ -1,17 +1,17 @@
-//! The options that every example understands.
+//! The options of the examples.
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Args as _, Command, FromArgMatches as _};
+use clap::Command;
 
-/// Options of an example; none is required.
+/// Options that every example understands; none is required.
 ///
 /// Counts of zero, negative counts and words are refused with a message that names the option and the value.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct Common {
     /// Seed of all random numbers; the same seed gives the same numbers for any number of threads
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub seed: u64,
@@ -23,6 +23,43 @@ pub struct Args {
     /// Folder for figures, curves and results.json [default: the example's name in out]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+impl Common {
+    /// Folder for all files of this run.
+    pub fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new("out"))
+    }
+}
+
+/// A set of options.
+pub trait Options: clap::Args {
+    /// The options that every example has.
+    fn common(&mut self) -> &mut Common;
+}
+
+/// Reads `words` (the first is the program's name) for the example called `example`.
+///
+/// # Errors
+/// Whatever clap refuses, and the requests for help, which clap reports in the same way.
+pub(crate) fn parse_from<O: Options, W: Into<OsString> + Clone>(
+    example: &'static str,
+    about: &'static str,
+    words: impl IntoIterator<Item = W>,
+) -> Result<O, clap::Error> {
+    let mut command = O::augment_args(Command::new(example)).about(about).long_about(about);
+    let mut options = O::from_arg_matches(&command.try_get_matches_from_mut(words)?)
+        .map_err(|error| error.format(&mut command))?;
+    options.common().out.get_or_insert_with(|| Path::new("out").join(example));
+    Ok(options)
+}
+
+/// Options of the examples of one variable.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Args {
+    /// Those of every example.
+    #[command(flatten)]
+    pub common: Common,
 
     /// Sample with the weights of this PyTorch state dict instead of training
     #[arg(long, value_name = "FILE.pt")]
@@ -45,34 +82,17 @@ pub struct Args {
     pub paper: bool,
 }
 
-impl Args {
-    /// Reads `words` (the first is the program's name) for the example called `example`.
-    ///
-    /// # Errors
-    /// Whatever clap refuses, and the requests for help, which clap reports in the same way.
-    pub(crate) fn parse_from<W: Into<OsString> + Clone>(
-        example: &'static str,
-        about: &'static str,
-        words: impl IntoIterator<Item = W>,
-    ) -> Result<Self, clap::Error> {
-        let mut command = Self::augment_args(Command::new(example)).about(about).long_about(about);
-        let mut args = Self::from_arg_matches(&command.try_get_matches_from_mut(words)?)
-            .map_err(|error| error.format(&mut command))?;
-        args.out.get_or_insert_with(|| Path::new("out").join(example));
-        Ok(args)
-    }
-
-    /// Folder for all files of this run.
-    pub fn out(&self) -> &Path {
-        self.out.as_deref().unwrap_or(Path::new("out"))
+impl Options for Args {
+    fn common(&mut self) -> &mut Common {
+        &mut self.common
     }
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("must be a whole number of at least 1")]
-struct NotACount;
+pub(crate) struct NotACount;
 
-fn positive(word: &str) -> Result<usize, NotACount> {
+pub(crate) fn positive(word: &str) -> Result<usize, NotACount> {
     NonZeroUsize::from_str(word).map(NonZeroUsize::get).map_err(|_| NotACount)
 }
 
@@ -81,19 +101,15 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
-        Args::parse_from(
-            "two_peak_ve",
-            "about",
-            std::iter::once("two_peak_ve").chain(line.split_whitespace()),
-        )
+        parse_from("two_peak_ve", "about", std::iter::once("two_peak_ve").chain(line.split_whitespace()))
     }
 
     #[test]
     fn no_option_is_required() {
         let args = parse("").unwrap();
-        assert_eq!(args.seed, 1);
-        assert_eq!(args.out(), Path::new("out/two_peak_ve"));
-        assert_eq!((args.threads, args.steps, args.trajectories), (None, None, None));
+        assert_eq!(args.common.seed, 1);
+        assert_eq!(args.common.out(), Path::new("out/two_peak_ve"));
+        assert_eq!((args.common.threads, args.steps, args.trajectories), (None, None, None));
         assert!(!args.full && !args.paper && args.load.is_none());
     }
 
@@ -103,9 +119,9 @@ mod tests {
             "--seed 7 --threads 2 --out here --load net.pt --steps 50 --trajectories 1000 --full --paper",
         )
         .unwrap();
-        assert_eq!((args.seed, args.threads), (7, Some(2)));
+        assert_eq!((args.common.seed, args.common.threads), (7, Some(2)));
         assert_eq!((args.steps, args.trajectories), (Some(50), Some(1000)));
-        assert_eq!((args.out(), args.load.as_deref()), (Path::new("here"), Some(Path::new("net.pt"))));
+        assert_eq!((args.common.out(), args.load.as_deref()), (Path::new("here"), Some(Path::new("net.pt"))));
         assert!(args.full && args.paper);
     }
 

@@ -1,16 +1,18 @@
 //! The end of an example.
 
-use crate::{Args, Failure, Results};
+use std::path::Path;
+
+use crate::{Failure, Results};
 
 /// Writes the results, prints the table, and says where everything is and what comes next.
 ///
 /// # Errors
 /// If `results.json` cannot be written.
 #[expect(clippy::print_stdout, reason = "the last words of a program")]
-pub fn conclude(mut results: Results, args: &Args, next: &str) -> Result<(), Failure> {
-    results.write(args.out())?;
+pub fn conclude(mut results: Results, out: &Path, next: &str) -> Result<(), Failure> {
+    results.write(out)?;
     results.print_table();
-    println!("\nFigures (SVG), curves (CSV) and results.json are in {}.", args.out().display());
+    println!("\nFigures (SVG), curves (CSV) and results.json are in {}.", out.display());
     println!("Next: cargo run --release --example {next}");
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use crate::args::Args;
+use crate::args::{Options, parse_from};
 
 /// Any error that ends an example; `?` converts into it.
 pub type Failure = Box<dyn Error>;
@@ -12,21 +12,21 @@ pub type Failure = Box<dyn Error>;
 ///
 /// The exit code is 0 for success and for `--help`, 1 for everything else: options that are refused, threads that do
 /// not start, and errors of the work, which are printed to stderr with all their causes as `error: what: cause`.
-pub fn run(
+pub fn run<O: Options>(
     example: &'static str,
     about: &'static str,
-    work: impl FnOnce(&Args) -> Result<(), Failure>,
+    work: impl FnOnce(&O) -> Result<(), Failure>,
 ) -> ExitCode {
-    let args = match Args::parse_from(example, about, std::env::args_os()) {
-        Ok(args) => args,
+    let mut options: O = match parse_from(example, about, std::env::args_os()) {
+        Ok(options) => options,
         Err(answer) => {
             // Nobody is left to tell if the terminal is gone.
             let _ = answer.print();
             return if answer.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0));
-    match threads.build_global().map_err(Failure::from).and_then(|()| work(&args)) {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(options.common().threads.unwrap_or(0));
+    match threads.build_global().map_err(Failure::from).and_then(|()| work(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("error: {}", chain(&*failure));

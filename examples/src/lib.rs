@@ -11,13 +11,13 @@
 //! }
 //!
 //! fn work(args: &Args) -> Result<(), Failure> {
-//!     check_writable(args.out())?; // before the work, not after it
-//!     let mut results = Results::new("two_peak_ve", args.seed).setting("steps", 1000);
+//!     check_writable(args.common.out())?; // before the work, not after it
+//!     let mut results = Results::new("two_peak_ve", args.common.seed).setting("steps", 1000);
 //!     let row = Row::new("kappa_4", "backward, learned score", -1.9987, 0.0031);
 //!     results.push(row.exact(-2.0).paper(-1.98));
 //!     let panel = Panel::new("Backward", "τ", "κ₄").line("learned", &[0.0, 1.0], &[0.0, -2.0]);
-//!     Figure::grid(1, 1, vec![panel]).save(&args.out().join("figure4.svg"))?;
-//!     results.write(args.out())?;
+//!     Figure::grid(1, 1, vec![panel]).save(&args.common.out().join("figure4.svg"))?;
+//!     results.write(args.common.out())?;
 //!     results.print_table();
 //!     Ok(())
 //! }
@@ -42,9 +42,10 @@ mod results;
 mod row;
 mod table;
 
+pub mod lattice;
 pub mod two_peak;
 
-pub use args::Args;
+pub use args::{Args, Common, Options};
 pub use atomic::{FileError, check_writable};
 pub use bracket::bracket;
 pub use conclude::conclude;

@@ -17,8 +17,14 @@ pub struct Row {
     pub exact: Option<f64>,
     /// The published value, if there is one.
     pub paper: Option<f64>,
-    /// `(value - exact) / error`, if both are there and the error is not zero.
+    /// The deviation from the exact value, or from the target's, over the error of the difference, if it is not zero.
     pub pull: Option<f64>,
+    /// The same quantity of the target ensemble, if that is what it is compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+    /// Integrated autocorrelation time, in configurations, of a Markov chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tau_int: Option<f64>,
 }
 
 impl Row {
@@ -32,6 +38,8 @@ impl Row {
             exact: None,
             paper: None,
             pull: None,
+            target: None,
+            tau_int: None,
         }
     }
 
@@ -45,6 +53,22 @@ impl Row {
     pub fn exact(mut self, exact: f64) -> Self {
         self.exact = Some(exact);
         self.pull = (self.error != 0.0).then(|| (self.value - exact) / self.error);
+        self
+    }
+
+    /// Adds the target's value with its error, and with it the pull.
+    #[must_use]
+    pub fn target(mut self, value: f64, error: f64) -> Self {
+        self.target = Some(value);
+        let both = self.error.hypot(error);
+        self.pull = (both != 0.0).then(|| (self.value - value) / both);
+        self
+    }
+
+    /// Adds the autocorrelation time.
+    #[must_use]
+    pub fn tau_int(mut self, tau_int: f64) -> Self {
+        self.tau_int = Some(tau_int);
         self
     }
 

@@ -36,7 +36,7 @@ fn cells(row: &Row) -> [String; 6] {
         row.quantity.clone(),
         row.source.clone(),
         bracket(row.value, row.error),
-        number(row.exact),
+        number(row.exact.or(row.target)),
         row.pull.map_or("-".to_owned(), |pull| format!("{pull:+.1}")),
         number(row.paper),
     ]

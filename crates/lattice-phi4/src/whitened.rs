@@ -47,6 +47,15 @@ impl<M: ScoreModel> WhitenedFlow<M> {
         self.transform.sites()
     }
 
+    /// The fields that whitened ones stand for at time `t`.
+    pub fn fields(&self, u: Batch<'_>, t: f64) -> Array2<f64> {
+        let noise = (self.floor * t.exp()).powi(2);
+        let mut x = u.to_owned();
+        self.scale(values_mut(&mut x.view_mut()), |g| (g + noise).sqrt());
+        x += self.mean;
+        x
+    }
+
     /// Takes whitened fields from noise `floor` to none and turns them into fields `phi`, in place: below the floor the bracket changes no more, and its integral is half of a unit step.
     ///
     /// # Errors
@@ -64,9 +73,7 @@ impl<M: ScoreModel> WhitenedFlow<M> {
 impl<M: ScoreModel> Drift for WhitenedFlow<M> {
     fn drift(&self, u: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
         let s = self.floor * t.exp();
-        let mut x = u.to_owned();
-        self.scale(values_mut(&mut x.view_mut()), |g| (g + s * s).sqrt());
-        x += self.mean;
+        let mut x = self.fields(u, t);
         self.score.score(x.view(), s, out.view_mut())?;
         x -= self.mean;
         let linear: Vec<f64> = self.g.iter().map(|g| (g + s * s).recip()).collect();

@@ -114,13 +114,13 @@ impl Setup {
         };
         Ok(Self {
             scheme,
-            seed: args.seed,
+            seed: args.common.seed,
             paper: args.paper,
             load: args.load.clone(),
-            checkpoint: args.out().join(format!(
+            checkpoint: args.common.out().join(format!(
                 "training{}_seed{}.json",
                 if args.paper { "_paper" } else { "" },
-                args.seed
+                args.common.seed
             )),
             data_points: 1_000_000,
             trajectories,

@@ -61,7 +61,7 @@ pub fn study(setup: &Setup, args: &Args) -> Result<Study, Failure> {
     ];
     rows.into_iter().flatten().for_each(|row| results.push(row));
 
-    let file = |name: &str| args.out().join(format!("{name}.csv"));
+    let file = |name: &str| args.common.out().join(format!("{name}.csv"));
     curve_file(&file("backward_learned"), &found.points)?;
     curve_file(&file("backward_exact"), &exact.points)?;
     law_file(&file("density_learned"), &found.law)?;

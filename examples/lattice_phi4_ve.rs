@@ -1,0 +1,191 @@
+//! Scalar `phi^4` on the lattice, variance expanding: `cargo run --release --example lattice_phi4_ve`.
+//!
+//! Simulates an ensemble in equilibrium, fits its score by perturbation theory, draws as many configurations from it as the
+//! ensemble has, and compares the two. The figures follow the local cumulants along the forward and the backward process
+//! (Figs. 8 and 9 of the paper).
+
+use std::time::Instant;
+
+use cumulants::{Estimate, GammaMethod, cumulants_from_moments};
+use examples::lattice::{LatticeArgs, Observables, equilibrium, fit, observables, sample};
+use examples::{Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv};
+use lattice_phi4::{Lattice, Measurements, Primary};
+use ndarray::Array2;
+use sde_core::{Noise, NormalSource};
+
+/// Configurations without `--configs`.
+const CONFIGS: usize = 10_000;
+/// The paper's `g = sigma^t` on the lattice.
+const SIGMA: f64 = 25.0;
+/// Levels between two measurements.
+const STRIDE: usize = 3;
+
+fn main() -> std::process::ExitCode {
+    run("lattice_phi4_ve", "Scalar phi^4 on the lattice, variance expanding: Figures 8 and 9, Table 2", work)
+}
+
+fn work(args: &LatticeArgs) -> Result<(), Failure> {
+    let out = args.common.out();
+    check_writable(out)?;
+    let action = args.action()?;
+    let lattice = action.lattice();
+    let configs = args.configs.unwrap_or(CONFIGS);
+    let mut results = Results::new("lattice_phi4_ve", args.common.seed)
+        .setting("hopping", args.hopping)
+        .setting("lambda", args.lambda)
+        .setting("size", args.size.0.clone());
+
+    let clock = Instant::now();
+    let ensemble = equilibrium(&action, configs, args.common.seed)?;
+    let target = observables(lattice, ensemble.fields.view(), ensemble.per_chain)?;
+    let data = clock.elapsed();
+    let model = fit(&action, ensemble.fields.view(), args.common.seed)?;
+    let train = clock.elapsed() - data;
+    let mut backward = Vec::new();
+    let levels = model.model.levels().len();
+    let mut seen = 0;
+    let generated = sample(&model, ensemble.fields.nrows(), args.common.seed, &mut |noise, x| {
+        seen += 1;
+        if (levels - 1 - seen) % STRIDE == 0 {
+            backward.push((noise, local_cumulants(lattice, x)));
+        }
+    })?;
+    let found = observables(lattice, generated.view(), generated.nrows())?;
+    let sampling = clock.elapsed() - data - train;
+
+    let mut forward = Vec::new();
+    for (stream, &(noise, _)) in backward.iter().enumerate().rev() {
+        let mut x = Array2::zeros(ensemble.fields.dim());
+        Noise::new(args.common.seed, 2000 + stream as u64).block(0, 0).fill(0, values(&mut x));
+        x *= noise;
+        x += &ensemble.fields;
+        forward.push((noise, local_cumulants(lattice, &x)));
+    }
+
+    results = results
+        .setting("configs", ensemble.fields.nrows())
+        .setting("noise_levels", levels)
+        .setting("ordered", model.ordered)
+        .setting("seconds_data", data.as_secs_f64())
+        .setting("seconds_train", train.as_secs_f64())
+        .setting("seconds_sample", sampling.as_secs_f64());
+    push_rows(&mut results, &target, &found);
+    for (name, flow) in [("forward", &forward), ("backward", &backward)] {
+        for (noise, kappa) in flow {
+            for (place, order) in ORDERS.into_iter().enumerate() {
+                let source = format!("{name} t={:.4}", time_of(*noise));
+                let row =
+                    Row::new(&format!("kappa_{order}"), &source, kappa[place].value, kappa[place].error);
+                let exact = target.get(&format!("kappa_{order}"));
+                let added = if order == 2 { noise * noise } else { 0.0 };
+                results.push(row.target(exact.value + added, exact.error));
+            }
+        }
+        curves(&out.join(format!("{name}.csv")), flow)?;
+    }
+    Figure::grid(2, 2, cumulant_panels(&target, &forward, &backward)).save(&out.join("figure8.svg"))?;
+    Figure::grid(1, 1, vec![magnetisation_panel(&target, &found)]).save(&out.join("magnetisation.svg"))?;
+    conclude(results, out, "phi4_hmc")
+}
+
+/// Orders that are followed.
+const ORDERS: [usize; 4] = [2, 4, 6, 8];
+
+/// The time of the paper's schedule at which the noise has standard deviation `s`.
+fn time_of(s: f64) -> f64 {
+    (2.0 * SIGMA.ln() * s * s).ln_1p() / (2.0 * SIGMA.ln())
+}
+
+fn values(x: &mut Array2<f64>) -> &mut [f64] {
+    x.as_slice_mut().expect("a new array is contiguous")
+}
+
+type Flow = [(f64, [Estimate; 4])];
+
+/// Local cumulants 2, 4, 6, 8, with errors over configurations.
+fn local_cumulants(lattice: &Lattice, x: &Array2<f64>) -> [Estimate; 4] {
+    let mut measured = Measurements::new(lattice);
+    measured.extend(x.view());
+    let powers: Vec<Primary> = (1..=8).map(Primary::Power).collect();
+    let rows = measured.columns(&powers);
+    let rows = rows.as_standard_layout();
+    let chain = rows.as_slice().expect("standard layout");
+    ORDERS.map(|order| {
+        let kappa = |m: &[f64]| {
+            let even: Vec<f64> = (0..8).map(|k| if k % 2 == 0 { 0.0 } else { m[k] }).collect();
+            cumulants_from_moments(&even)[order - 1]
+        };
+        GammaMethod::default()
+            .derived(&[chain], 8, kappa)
+            .map_or(Estimate { value: f64::NAN, error: f64::NAN }, |found| found.estimate())
+    })
+}
+
+fn push_rows(results: &mut Results, target: &Observables, found: &Observables) {
+    for ((name, estimate, tau_int), (_, own, _)) in target.entries.iter().zip(&found.entries) {
+        results.push(Row::new(name, "target", estimate.value, estimate.error).tau_int(*tau_int));
+        // By symmetry the mean of m is zero.
+        let row = Row::new(name, "generated", own.value, own.error);
+        results.push(row.target(estimate.value, estimate.error));
+    }
+}
+
+fn curves(path: &std::path::Path, flow: &Flow) -> Result<(), Failure> {
+    let mut columns =
+        vec![("t".to_owned(), flow.iter().map(|(noise, _)| time_of(*noise)).collect::<Vec<_>>())];
+    columns.push(("noise".into(), flow.iter().map(|(noise, _)| *noise).collect()));
+    for (place, order) in ORDERS.into_iter().enumerate() {
+        columns.push((format!("kappa_{order}"), flow.iter().map(|(_, k)| k[place].value).collect()));
+        columns.push((format!("kappa_{order}_error"), flow.iter().map(|(_, k)| k[place].error).collect()));
+    }
+    let columns: Vec<(&str, &[f64])> =
+        columns.iter().map(|(name, v)| (name.as_str(), v.as_slice())).collect();
+    Ok(write_csv(path, &columns)?)
+}
+
+/// Cumulants along the noise, in units of the target's; the second without the noise's own share.
+fn cumulant_panels(target: &Observables, forward: &Flow, backward: &Flow) -> Vec<Panel> {
+    let panel = |(place, name): (usize, &str)| {
+        let order = ORDERS[place];
+        let unit = target.get(&format!("kappa_{order}")).value;
+        let curve = |flow: &Flow| -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+            let share = |noise: f64| if order == 2 { noise * noise } else { 0.0 };
+            let t = flow.iter().map(|(noise, _)| *noise).collect();
+            let value = flow.iter().map(|(noise, k)| (k[place].value - share(*noise)) / unit).collect();
+            (t, value, flow.iter().map(|(_, k)| (k[place].error / unit).abs()).collect())
+        };
+        let title = if order == 2 { format!("{name} - s²") } else { name.to_owned() };
+        let mut panel = Panel::new(&title, "s", "over the target's")
+            .log_x()
+            .y_range(0.0, 2.0)
+            .legend(Corner::BottomLeft)
+            .reference(1.0);
+        for (name, flow) in [("forward", forward), ("backward", backward)] {
+            let (t, value, error) = curve(flow);
+            panel = panel.markers(name, &t, &value, &error);
+        }
+        panel
+    };
+    [(0, "κ₂"), (1, "κ₄"), (2, "κ₆"), (3, "κ₈")].into_iter().map(panel).collect()
+}
+
+/// Histograms of the magnetisation.
+fn magnetisation_panel(target: &Observables, found: &Observables) -> Panel {
+    let largest = target.magnetisation.iter().fold(0.0, |a: f64, m| a.max(m.abs())) * 1.1;
+    let bins = 60;
+    let edges: Vec<f64> =
+        (0..=bins).map(|i| largest * (2.0 * f64::from(i) / f64::from(bins) - 1.0)).collect();
+    let mut panel = Panel::new("Magnetisation", "m", "p(m)").legend(Corner::TopRight);
+    for (name, m) in [("target", &target.magnetisation), ("generated", &found.magnetisation)] {
+        let mut counts = vec![0.0; bins as usize];
+        let width = 2.0 * largest / f64::from(bins);
+        for m in m {
+            let bin = ((m + largest) / width).clamp(0.0, f64::from(bins - 1)) as usize;
+            counts[bin] += 1.0 / width;
+        }
+        let total = found.magnetisation.len() as f64;
+        let density: Vec<f64> = counts.iter().map(|c| c / total).collect();
+        panel = panel.steps(name, &edges, &density);
+    }
+    panel
+}

@@ -1,0 +1,84 @@
+//! The options of the lattice examples.
+
+use std::str::FromStr;
+
+use lattice_phi4::{Lattice, Phi4};
+
+use crate::args::positive;
+use crate::{Common, Failure, Options};
+
+/// The extents of a lattice: `32` for 32 x 32, or `16x2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Size(pub Vec<usize>);
+
+/// A word is no size.
+#[derive(Debug, thiserror::Error)]
+#[error("must be an extent like 32, or extents like 16x2, each at least 2")]
+pub struct SizeError;
+
+impl FromStr for Size {
+    type Err = SizeError;
+
+    fn from_str(word: &str) -> Result<Self, SizeError> {
+        let mut extents: Vec<usize> =
+            word.split('x').map(str::parse).collect::<Result<_, _>>().map_err(|_| SizeError)?;
+        if extents.len() == 1 {
+            extents.push(extents[0]);
+        }
+        if extents.iter().all(|&extent| extent >= 2) { Ok(Self(extents)) } else { Err(SizeError) }
+    }
+}
+
+/// Options of the lattice examples; none is required.
+#[derive(Clone, Debug, PartialEq, clap::Args)]
+pub struct LatticeArgs {
+    /// Those of every example.
+    #[command(flatten)]
+    pub common: Common,
+
+    /// Extents of the lattice: 32 for 32 x 32, or 16x2
+    #[arg(long, value_name = "L", default_value = "32")]
+    pub size: Size,
+
+    /// Hopping parameter of the action
+    #[arg(long, value_name = "KAPPA", default_value_t = 0.27, allow_negative_numbers = true)]
+    pub hopping: f64,
+
+    /// Coupling of the action
+    #[arg(long, value_name = "LAMBDA", default_value_t = 0.022, allow_negative_numbers = true)]
+    pub lambda: f64,
+
+    /// Configurations
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
+    pub configs: Option<usize>,
+}
+
+impl Options for LatticeArgs {
+    fn common(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+impl LatticeArgs {
+    /// The action with these parameters.
+    ///
+    /// # Errors
+    /// Parameters for which there is none.
+    pub fn action(&self) -> Result<Phi4, Failure> {
+        Ok(Phi4::new(Lattice::new(&self.size.0)?, self.hopping, self.lambda)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Size;
+
+    #[test]
+    fn sizes() {
+        assert_eq!("32".parse::<Size>().unwrap(), Size(vec![32, 32]));
+        assert_eq!("16x2".parse::<Size>().unwrap(), Size(vec![16, 2]));
+        for word in ["", "1", "4x1", "x", "4x", "-3", "4.5"] {
+            assert!(word.parse::<Size>().is_err(), "{word}");
+        }
+    }
+}
