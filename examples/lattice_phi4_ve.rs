@@ -35,12 +35,14 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
         .setting("lambda", args.lambda)
         .setting("size", args.size.0.clone());
 
-    let clock = Instant::now();
+    let start = Instant::now();
     let ensemble = equilibrium(&action, configs, args.common.seed)?;
     let target = observables(lattice, ensemble.fields.view(), ensemble.per_chain)?;
-    let data = clock.elapsed();
+    let data = start.elapsed();
+    let start = Instant::now();
     let model = fit(&action, ensemble.fields.view(), args.common.seed)?;
-    let train = clock.elapsed() - data;
+    let train = start.elapsed();
+    let start = Instant::now();
     let mut backward = Vec::new();
     let levels = model.model.levels().len();
     let mut seen = 0;
@@ -51,7 +53,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
         }
     })?;
     let found = observables(lattice, generated.view(), generated.nrows())?;
-    let sampling = clock.elapsed() - data - train;
+    let sampling = start.elapsed();
 
     let mut forward = Vec::new();
     for (stream, &(noise, _)) in backward.iter().enumerate().rev() {

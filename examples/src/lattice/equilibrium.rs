@@ -8,7 +8,7 @@ use crate::{Failure, Progress};
 /// Sweeps of every chain before its first configuration.
 const THERMALISATION: u64 = 400;
 /// Sweeps between two configurations.
-const SPACING: u64 = 10;
+const SPACING: u64 = 25;
 /// Configurations taken from each chain.
 const PER_CHAIN: usize = 40;
 

@@ -10,7 +10,7 @@ use sde_core::{Edm, Heun, Noise, NormalSource, TimeGrid};
 use crate::{Failure, Progress};
 
 /// Noise levels to a factor of `e`.
-const DENSITY: f64 = 8.0;
+const DENSITY: f64 = 16.0;
 /// The highest level in units of the strongest mode, the lowest in units of the local fluctuation.
 const HIGHEST: f64 = 2.5;
 const LOWEST: f64 = 0.05;
