@@ -20,6 +20,11 @@
 //! [`cumulant_generating`] of a sample, closed forms for the Gaussian and for the two-peak model
 //! ([`two_peak_cumulants`]), and [`forward_cumulant_generating`] for what a noising process makes of `W`.
 //!
+//! **Unbiased estimates.** The plug-in cumulants of a sample are biased by `O(1/n)`. k-statistics
+//! ([`Moments::k_statistic`], [`k_statistics`]) are not, nor are h-statistics for central moments and polykays
+//! for products of cumulants ([`h_statistic`], [`polykay()`]); [`k_statistic_covariance`] is their exact
+//! covariance. [`JointMoments`] has all of this for several variables, as [`SymmetricTensor`]s.
+//!
 //! **Errors.** High cumulants of finite samples fluctuate strongly: for a near-Gaussian sample of size `n`
 //! the standard error of `kappa_k` is about `sqrt(k! kappa_2^k / n)`. An [`Estimate`] carries value and
 //! error, obtained in one of four ways:
@@ -73,9 +78,14 @@ mod estimate;
 mod gamma;
 mod generating;
 mod jackknife;
+mod joint;
+mod k_statistics;
 mod kernel;
 mod moments;
 mod pairwise;
+mod partitions;
+mod polykays;
+mod symmetric_tensor;
 mod two_peak;
 
 pub use bootstrap::{bootstrap, bootstrap_bins, bootstrap_cumulants};
@@ -90,10 +100,14 @@ pub use generating::{
     moment_generating,
 };
 pub use jackknife::{jackknife, jackknife_cumulants};
+pub use joint::JointMoments;
+pub use k_statistics::{k_statistic_covariance, k_statistics};
 pub use moments::Moments;
 pub use num_traits;
 pub use pairwise::{BINS, LEAF, PairwiseMoments};
+pub use polykays::{TooFewSamples, h_statistic, joint_polykay, polykay};
 pub use rand;
+pub use symmetric_tensor::SymmetricTensor;
 pub use two_peak::{two_peak_cumulant_generating, two_peak_cumulants};
 
 /// Runs the example of the README as a test.

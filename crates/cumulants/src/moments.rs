@@ -207,7 +207,8 @@ impl<const N: usize> Moments<N> {
         Self { count, mean: centre + offset, sums }
     }
 
-    fn central_moments(&self) -> [f64; N] {
+    /// All central moments; entry 0, of order 1, is zero.
+    pub(crate) fn central_moments(&self) -> [f64; N] {
         self.sums.map(|sum| sum / self.count as f64)
     }
 }
