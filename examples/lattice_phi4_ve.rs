@@ -6,10 +6,10 @@
 
 use std::time::Instant;
 
-use cumulants::{Estimate, GammaMethod, cumulants_from_moments};
-use examples::lattice::{LatticeArgs, Observables, equilibrium, fit, observables, sample};
+use cumulants::Estimate;
+use examples::lattice::{LatticeArgs, Table, fit, magnetisation_panel, sample, simulate, table};
 use examples::{Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv};
-use lattice_phi4::{Lattice, Measurements, Primary};
+use lattice_phi4::{Measurements, Observable, Phi4};
 use ndarray::Array2;
 use sde_core::{Noise, NormalSource};
 
@@ -28,44 +28,43 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     let out = args.common.out();
     check_writable(out)?;
     let action = args.action()?;
-    let lattice = action.lattice();
     let configs = args.configs.unwrap_or(CONFIGS);
-    let mut results = Results::new("lattice_phi4_ve", args.common.seed)
-        .setting("hopping", args.hopping)
-        .setting("lambda", args.lambda)
-        .setting("size", args.size.0.clone());
+    let mut results = args.results("lattice_phi4_ve");
 
     let start = Instant::now();
-    let ensemble = equilibrium(&action, configs, args.common.seed)?;
-    let target = observables(lattice, ensemble.fields.view(), ensemble.per_chain)?;
+    let ensemble = simulate(&action, args.protocol, configs, args.common.seed)?;
+    let fields = &ensemble.simulation.fields;
+    let target = table(&action, &ensemble.measured, ensemble.per_chain)?;
     let data = start.elapsed();
     let start = Instant::now();
-    let model = fit(&action, ensemble.fields.view(), args.common.seed)?;
+    let model = fit(&action, fields.view(), args.common.seed)?;
     let train = start.elapsed();
     let start = Instant::now();
     let mut backward = Vec::new();
     let levels = model.model.levels().len();
     let mut seen = 0;
-    let generated = sample(&model, ensemble.fields.nrows(), args.common.seed, &mut |noise, x| {
+    let generated = sample(&model, fields.nrows(), args.common.seed, &mut |noise, x| {
         seen += 1;
         if (levels - 1 - seen) % STRIDE == 0 {
-            backward.push((noise, local_cumulants(lattice, x)));
+            backward.push((noise, local_cumulants(&action, x)));
         }
     })?;
-    let found = observables(lattice, generated.view(), generated.nrows())?;
+    let mut measured = Measurements::new(action.lattice());
+    measured.extend(generated.view());
+    let found = table(&action, &measured, measured.len())?;
     let sampling = start.elapsed();
 
     let mut forward = Vec::new();
     for (stream, &(noise, _)) in backward.iter().enumerate().rev() {
-        let mut x = Array2::zeros(ensemble.fields.dim());
+        let mut x = Array2::zeros(fields.dim());
         Noise::new(args.common.seed, 2000 + stream as u64).block(0, 0).fill(0, values(&mut x));
         x *= noise;
-        x += &ensemble.fields;
-        forward.push((noise, local_cumulants(lattice, &x)));
+        x += fields;
+        forward.push((noise, local_cumulants(&action, &x)));
     }
 
     results = results
-        .setting("configs", ensemble.fields.nrows())
+        .setting("configs", fields.nrows())
         .setting("noise_levels", levels)
         .setting("ordered", model.ordered)
         .setting("seconds_data", data.as_secs_f64())
@@ -78,7 +77,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
                 let source = format!("{name} t={:.4}", time_of(*noise));
                 let row =
                     Row::new(&format!("kappa_{order}"), &source, kappa[place].value, kappa[place].error);
-                let exact = target.get(&format!("kappa_{order}"));
+                let exact = target.get(Observable::Cumulant(order));
                 let added = if order == 2 { noise * noise } else { 0.0 };
                 results.push(row.target(exact.value + added, exact.error));
             }
@@ -86,7 +85,12 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
         curves(&out.join(format!("{name}.csv")), flow)?;
     }
     Figure::grid(2, 2, cumulant_panels(&target, &forward, &backward)).save(&out.join("figure8.svg"))?;
-    Figure::grid(1, 1, vec![magnetisation_panel(&target, &found)]).save(&out.join("magnetisation.svg"))?;
+    Figure::grid(
+        1,
+        1,
+        vec![magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])],
+    )
+    .save(&out.join("magnetisation.svg"))?;
     conclude(results, out, "phi4_hmc")
 }
 
@@ -105,30 +109,24 @@ fn values(x: &mut Array2<f64>) -> &mut [f64] {
 type Flow = [(f64, [Estimate; 4])];
 
 /// Local cumulants 2, 4, 6, 8, with errors over configurations.
-fn local_cumulants(lattice: &Lattice, x: &Array2<f64>) -> [Estimate; 4] {
-    let mut measured = Measurements::new(lattice);
+fn local_cumulants(action: &Phi4, x: &Array2<f64>) -> [Estimate; 4] {
+    let mut measured = Measurements::new(action.lattice());
     measured.extend(x.view());
-    let powers: Vec<Primary> = (1..=8).map(Primary::Power).collect();
-    let rows = measured.columns(&powers);
-    let rows = rows.as_standard_layout();
-    let chain = rows.as_slice().expect("standard layout");
     ORDERS.map(|order| {
-        let kappa = |m: &[f64]| {
-            let even: Vec<f64> = (0..8).map(|k| if k % 2 == 0 { 0.0 } else { m[k] }).collect();
-            cumulants_from_moments(&even)[order - 1]
-        };
-        GammaMethod::default()
-            .derived(&[chain], 8, kappa)
+        Observable::Cumulant(order)
+            .estimate(action, &measured, measured.len())
             .map_or(Estimate { value: f64::NAN, error: f64::NAN }, |found| found.estimate())
     })
 }
 
-fn push_rows(results: &mut Results, target: &Observables, found: &Observables) {
-    for ((name, estimate, tau_int), (_, own, _)) in target.entries.iter().zip(&found.entries) {
-        results.push(Row::new(name, "target", estimate.value, estimate.error).tau_int(*tau_int));
-        // By symmetry the mean of m is zero.
-        let row = Row::new(name, "generated", own.value, own.error);
-        results.push(row.target(estimate.value, estimate.error));
+fn push_rows(results: &mut Results, target: &Table, found: &Table) {
+    for (observable, estimate) in &target.0 {
+        let (name, tau_int) = (observable.name(), estimate.tau_int);
+        results.push(Row::new(&name, "target", estimate.value, estimate.error).tau_int(tau_int));
+        if let Some((_, own)) = found.0.iter().find(|(other, _)| other == observable) {
+            let own = Row::new(&name, "generated", own.value, own.error);
+            results.push(own.target(estimate.value, estimate.error));
+        }
     }
 }
 
@@ -146,10 +144,10 @@ fn curves(path: &std::path::Path, flow: &Flow) -> Result<(), Failure> {
 }
 
 /// Cumulants along the noise, in units of the target's; the second without the noise's own share.
-fn cumulant_panels(target: &Observables, forward: &Flow, backward: &Flow) -> Vec<Panel> {
+fn cumulant_panels(target: &Table, forward: &Flow, backward: &Flow) -> Vec<Panel> {
     let panel = |(place, name): (usize, &str)| {
         let order = ORDERS[place];
-        let unit = target.get(&format!("kappa_{order}")).value;
+        let unit = target.get(Observable::Cumulant(order)).value;
         let curve = |flow: &Flow| -> (Vec<f64>, Vec<f64>, Vec<f64>) {
             let share = |noise: f64| if order == 2 { noise * noise } else { 0.0 };
             let t = flow.iter().map(|(noise, _)| *noise).collect();
@@ -169,25 +167,4 @@ fn cumulant_panels(target: &Observables, forward: &Flow, backward: &Flow) -> Vec
         panel
     };
     [(0, "κ₂"), (1, "κ₄"), (2, "κ₆"), (3, "κ₈")].into_iter().map(panel).collect()
-}
-
-/// Histograms of the magnetisation.
-fn magnetisation_panel(target: &Observables, found: &Observables) -> Panel {
-    let largest = target.magnetisation.iter().fold(0.0, |a: f64, m| a.max(m.abs())) * 1.1;
-    let bins = 60;
-    let edges: Vec<f64> =
-        (0..=bins).map(|i| largest * (2.0 * f64::from(i) / f64::from(bins) - 1.0)).collect();
-    let mut panel = Panel::new("Magnetisation", "m", "p(m)").legend(Corner::TopRight);
-    for (name, m) in [("target", &target.magnetisation), ("generated", &found.magnetisation)] {
-        let mut counts = vec![0.0; bins as usize];
-        let width = 2.0 * largest / f64::from(bins);
-        for m in m {
-            let bin = ((m + largest) / width).clamp(0.0, f64::from(bins - 1)) as usize;
-            counts[bin] += 1.0 / width;
-        }
-        let total = found.magnetisation.len() as f64;
-        let density: Vec<f64> = counts.iter().map(|c| c / total).collect();
-        panel = panel.steps(name, &edges, &density);
-    }
-    panel
 }

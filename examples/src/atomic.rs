@@ -51,6 +51,17 @@ pub(crate) fn write_atomically(
     replace(path, write).map_err(|source| FileError::File { path: path.to_path_buf(), source })
 }
 
+/// Replaces the file at `path` by `value` as JSON, all of it or nothing. Numbers that JSON does not have become `null`.
+///
+/// # Errors
+/// [`FileError::File`] if it cannot be written, with an earlier file left as it was.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), FileError> {
+    write_atomically(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        out.write_all(b"\n")
+    })
+}
+
 fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = BufWriter::new(sibling(folder)?);

@@ -46,7 +46,7 @@ pub mod lattice;
 pub mod two_peak;
 
 pub use args::{Args, Common, Options};
-pub use atomic::{FileError, check_writable};
+pub use atomic::{FileError, check_writable, write_json};
 pub use bracket::bracket;
 pub use conclude::conclude;
 pub use curves::{CurveError, write_csv};

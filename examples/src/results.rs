@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::atomic::{FileError, write_atomically};
+use crate::atomic::{FileError, write_json};
 use crate::row::Row;
 use crate::table;
 
@@ -85,11 +85,7 @@ impl Results {
     pub fn write(&mut self, folder: &Path) -> Result<(), ResultsError> {
         self.check()?;
         self.seconds = (self.started.elapsed().as_secs_f64() * 1e3).round() / 1e3;
-        write_atomically(&folder.join("results.json"), |out| {
-            serde_json::to_writer_pretty(&mut *out, self)?;
-            out.write_all(b"\n")
-        })?;
-        Ok(())
+        Ok(write_json(&folder.join("results.json"), self)?)
     }
 
     /// Prints the rows as a table: quantity, source, value with error, exact, pull in sigma, paper.

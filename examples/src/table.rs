@@ -3,21 +3,27 @@
 use crate::bracket::{bracket, significant};
 use crate::row::Row;
 
-const HEADER: [&str; 6] = ["quantity", "source", "ours", "exact", "pull in σ", "paper"];
+const COLUMNS: usize = 7;
+const HEADER: [&str; COLUMNS] = ["quantity", "source", "ours", "tau_int", "exact", "pull in σ", "paper"];
+/// What stands where there is no number.
+const NONE: &str = "-";
 
-/// Columns as wide as their widest cell, words to the left and numbers to the right.
+/// Columns as wide as their widest cell, words to the left and numbers to the right; none that is empty.
 pub(crate) fn format(rows: &[Row]) -> String {
     let mut lines = vec![HEADER.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));
-    let widths: [usize; 6] = std::array::from_fn(|column| {
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
         lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
     });
+    let shown: [bool; COLUMNS] =
+        std::array::from_fn(|column| lines[1..].iter().any(|line| line[column] != NONE));
     let rule = widths.map(|width| "-".repeat(width));
     lines.insert(1, rule);
 
     let mut text = String::new();
     for line in &lines {
         let padded: Vec<String> = (line.iter().zip(widths).enumerate())
+            .filter(|(column, _)| shown[*column])
             .map(
                 |(column, (cell, width))| {
                     if column < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
@@ -30,14 +36,15 @@ pub(crate) fn format(rows: &[Row]) -> String {
     text
 }
 
-fn cells(row: &Row) -> [String; 6] {
-    let number = |number: Option<f64>| number.map_or("-".to_owned(), significant);
+fn cells(row: &Row) -> [String; COLUMNS] {
+    let number = |number: Option<f64>| number.map_or(NONE.to_owned(), significant);
     [
         row.quantity.clone(),
         row.source.clone(),
         bracket(row.value, row.error),
+        row.tau_int.map_or(NONE.to_owned(), |tau| format!("{tau:.1}")),
         number(row.exact.or(row.target)),
-        row.pull.map_or("-".to_owned(), |pull| format!("{pull:+.1}")),
+        row.pull.map_or(NONE.to_owned(), |pull| format!("{pull:+.1}")),
         number(row.paper),
     ]
 }
@@ -59,5 +66,13 @@ kappa_2   data                     1.06310(50)  1.0625       +1.2  1.0681
 kappa_8   backward, learned score  -271.2(2.3)       -          -       -
 ";
         assert_eq!(format(&rows), expected);
+
+        let chain = [Row::new("phi2", "Monte Carlo", 0.6222, 0.0012).tau_int(0.52)];
+        let expected = "\
+quantity  source             ours  tau_int
+--------  -----------  ----------  -------
+phi2      Monte Carlo  0.6222(12)      0.5
+";
+        assert_eq!(format(&chain), expected);
     }
 }

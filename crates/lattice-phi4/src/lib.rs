@@ -6,7 +6,9 @@
 //! S = sum_x [ -2 kappa sum_nu phi_x phi_{x+nu} + (1 - 2 lambda) phi_x^2 + lambda phi_x^4 ]          [5.4]
 //! ```
 
+mod certificate;
 mod cluster;
+mod dual_averaging;
 mod ensemble;
 mod ensemble_error;
 mod features;
@@ -20,16 +22,20 @@ mod measurements;
 mod metropolis;
 mod min_max;
 mod npy;
+mod observable;
 mod orbits;
 mod perturbative;
 mod phi4;
 mod propagator;
+mod protocol;
 mod spectrum;
 mod sums;
 mod update;
 mod whitened;
 
+pub use certificate::{Certificate, Check, Evidence, Requirement, Verdict};
 pub use cluster::{SwendsenWang, Wolff};
+pub use dual_averaging::DualAveraging;
 pub use ensemble::{EnsembleMetadata, EnsembleReader, EnsembleWriter, Provenance};
 pub use ensemble_error::EnsembleError;
 pub use features::Feature;
@@ -42,10 +48,12 @@ pub use metropolis::Metropolis;
 pub use min_max::{MinMax, MinMaxError};
 pub use ndarray;
 pub use npy::NpyError;
+pub use observable::{Observable, Probe};
 pub use orbits::Orbits;
 pub use perturbative::{Level, PerturbativeModel, PerturbativeScore};
 pub use phi4::{Couplings, KineticCouplings, Phi4, Phi4Error};
 pub use propagator::{propagator, two_point_function};
+pub use protocol::{ProtocolError, Simulation, Start, equilibrium, paper};
 pub use spectrum::{SpectralScore, Spectrum, SpectrumError};
 pub use update::{Chains, Draws, Report, Summary, Update};
 pub use whitened::WhitenedFlow;

@@ -8,7 +8,7 @@
 //! phi^k = (1/V) sum_x phi_x^k ,  k = 1..8                          m = phi^1
 //! nn    = (1/V) sum_x sum_nu phi_x phi_(x+nu)                      forward neighbours only
 //! cubic = (1/V) sum_x phi_x^3 sum_nu (phi_(x+nu) + phi_(x-nu))
-//! |m|, m^2, m^4
+//! |m|, m^2, m^4, m phi^3
 //! G(p1) = |phi(p)|^2 / V at p = 2 pi / L along an axis             averaged over the axes of the largest extent L
 //! C(t)  = (1/V) sum_s s_s s_(s+t) ,  s_t = sum of slice x_0 = t    t = 0..L_0/2; sum over all t: G(p = 0) = V m^2
 //! ```
@@ -18,7 +18,7 @@
 
 use crate::Lattice;
 use crate::sums::{POWERS, bond_sums, power_sums, sum};
-use ndarray::{Array2, ArrayView1, Axis};
+use ndarray::{Array2, ArrayView1, Axis, s};
 use rayon::prelude::*;
 use sde_core::Batch;
 use std::f64::consts::TAU;
@@ -38,6 +38,8 @@ pub enum Primary {
     M2,
     /// `m^4`.
     M4,
+    /// `m (1/V) sum_x phi_x^3`.
+    MCube,
     /// `G(p)` at the smallest momentum along an axis of the largest extent.
     LowestMomentum,
     /// `C(t)`, the correlation of slices at distance `t <= L_0 / 2` along the first axis.
@@ -45,7 +47,7 @@ pub enum Primary {
 }
 
 /// Columns before the slices.
-const FIXED: usize = POWERS + 6;
+const FIXED: usize = POWERS + 7;
 
 impl Primary {
     fn column(self) -> usize {
@@ -59,7 +61,8 @@ impl Primary {
             Self::AbsM => POWERS + 2,
             Self::M2 => POWERS + 3,
             Self::M4 => POWERS + 4,
-            Self::LowestMomentum => POWERS + 5,
+            Self::MCube => POWERS + 5,
+            Self::LowestMomentum => POWERS + 6,
             Self::Slice(t) => FIXED + t,
         }
     }
@@ -111,6 +114,26 @@ impl Measurements {
         self.rows.append(Axis(0), new.view()).expect("rows have the same number of columns");
     }
 
+    /// Puts the rows chain after chain, which were measured on all of `chains` chains in turn.
+    ///
+    /// # Panics
+    /// If the rows are not equally many of each chain.
+    #[must_use]
+    pub fn by_chain(&self, chains: usize) -> Self {
+        assert!(chains > 0 && self.len().is_multiple_of(chains), "as many rows of each of {chains} chains");
+        let order: Vec<usize> = (0..chains).flat_map(|chain| (chain..self.len()).step_by(chains)).collect();
+        Self { lattice: self.lattice.clone(), rows: self.rows.select(Axis(0), &order) }
+    }
+
+    /// The rows of a range of configurations.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[must_use]
+    pub fn part(&self, range: std::ops::Range<usize>) -> Self {
+        Self { lattice: self.lattice.clone(), rows: self.rows.slice(s![range, ..]).to_owned() }
+    }
+
     /// The lattice.
     pub fn lattice(&self) -> &Lattice {
         &self.lattice
@@ -152,13 +175,14 @@ fn measure(extents: &[usize], field: &[f64], row: &mut [f64]) {
         *place = sum / volume;
     }
     let [plain, cubic] = neighbours(extents, field);
-    let m = fixed[0];
+    let (m, cube) = (fixed[0], fixed[2]);
     fixed[POWERS..].copy_from_slice(&[
         plain / volume,
         cubic / volume,
         m.abs(),
         m * m,
         (m * m) * (m * m),
+        m * cube,
         lowest_momentum(extents, field),
     ]);
 
@@ -227,7 +251,6 @@ fn lowest_momentum(extents: &[usize], field: &[f64]) -> f64 {
 mod tests {
     use super::*;
     use crate::{Orbits, propagator, two_point_function};
-    use ndarray::s;
     use sde_core::{Noise, NormalSource};
 
     const SHAPES: [&[usize]; 8] =

@@ -1,11 +1,13 @@
-//! What the lattice examples share: options, ensembles, and the table of observables.
+//! What the lattice examples share: options, ensembles with their certificate, the table of observables, and scores.
 
-mod equilibrium;
+mod ensemble;
 mod generate;
-mod observables;
 mod options;
+mod panels;
+mod table;
 
-pub use equilibrium::{Ensemble, equilibrium};
+pub use ensemble::{Ensemble, simulate};
 pub use generate::{Model, fit, noise_levels, sample};
-pub use observables::{Observables, observables};
-pub use options::{LatticeArgs, Size};
+pub use options::{LatticeArgs, Protocol, Size};
+pub use panels::magnetisation_panel;
+pub use table::{Table, table};

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use lattice_phi4::{Lattice, Phi4};
 
 use crate::args::positive;
-use crate::{Common, Failure, Options};
+use crate::{Common, Failure, Options, Results};
 
 /// The extents of a lattice: `32` for 32 x 32, or `16x2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,25 @@ impl FromStr for Size {
     }
 }
 
+/// How configurations are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Protocol {
+    /// HMC and Wolff clusters, after hot and cold starts have met
+    Equilibrium,
+    /// As published: a configuration after 129 trajectories from noise
+    Paper,
+}
+
+impl Protocol {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Equilibrium => "equilibrium",
+            Self::Paper => "paper",
+        }
+    }
+}
+
 /// Options of the lattice examples; none is required.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 pub struct LatticeArgs {
@@ -48,6 +67,10 @@ pub struct LatticeArgs {
     #[arg(long, value_name = "LAMBDA", default_value_t = 0.022, allow_negative_numbers = true)]
     pub lambda: f64,
 
+    /// How the ensemble is made
+    #[arg(long, value_name = "NAME", default_value = "equilibrium")]
+    pub protocol: Protocol,
+
     /// Configurations
     #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub configs: Option<usize>,
@@ -60,6 +83,15 @@ impl Options for LatticeArgs {
 }
 
 impl LatticeArgs {
+    /// Results that say what was asked for.
+    pub fn results(&self, example: &str) -> Results {
+        Results::new(example, self.common.seed)
+            .setting("hopping", self.hopping)
+            .setting("lambda", self.lambda)
+            .setting("size", self.size.0.clone())
+            .setting("protocol", self.protocol.name())
+    }
+
     /// The action with these parameters.
     ///
     /// # Errors
