@@ -71,6 +71,18 @@ impl Hmc {
         Ok(Self { length, steps, leap })
     }
 
+    /// The Metropolis-adjusted Langevin algorithm with step `eps`: one leapfrog step of length `sqrt(2 eps)` proposes
+    /// `phi - eps dS/dphi + sqrt(2 eps) N(0, 1)`.
+    ///
+    /// # Errors
+    /// [`Phi4Error`] for a step that is not finite and positive.
+    pub fn mala(step: f64) -> Result<Self, Phi4Error> {
+        if step.is_nan() || step <= 0.0 {
+            return Err(Phi4Error::NotPositive { name: "step", value: step });
+        }
+        Self::new((2.0 * step).sqrt(), 1, Leap::Leapfrog)
+    }
+
     /// Length of a trajectory.
     pub fn length(&self) -> f64 {
         self.length

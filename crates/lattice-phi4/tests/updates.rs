@@ -1,13 +1,15 @@
 //! Updates against exact expectation values: transfer matrices of strips, the free field, quadrature.
 //!
-//! Errors are those of means over independent chains. Every comparison is allowed four of them: some forty
-//! comparisons with fixed seeds, which would fail by chance with probability 3e-3 in all.
+//! Errors are those of means over independent chains. Every comparison is allowed four of them: some seventy
+//! comparisons with fixed seeds, which would fail by chance with probability 5e-3 in all.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use lattice_phi4::{
-    Chains, Hmc, Lattice, Leap, Measurements, Metropolis, Phi4, Primary, SwendsenWang, Update, Wolff,
+    Chains, FourierHmc, Hmc, Lattice, Leap, Measurements, Metropolis, Observable, Overrelaxation, Phi4,
+    Primary, Spectrum, SwendsenWang, Update, Wolff, ndarray::Array2,
 };
+use sde_core::{EulerMaruyama, Langevin, Noise, TimeGrid, integrate};
 
 const CHAINS: usize = 64;
 
@@ -77,6 +79,11 @@ fn strips() {
         check("force gradient and Swendsen-Wang", action, &[&force_gradient, &SwendsenWang], 2000, *exact);
         check("Metropolis and Wolff", action, &[&metropolis, &wolff], 2000, *exact);
         check("Metropolis", action, &[&metropolis], 4000, *exact);
+        check("overrelaxation and Metropolis", action, &[&Overrelaxation, &metropolis], 4000, *exact);
+        let spectrum = Spectrum::free(action.lattice(), 0.2).unwrap();
+        let accelerated = FourierHmc::new(1.0, 4, &spectrum).unwrap();
+        check("Fourier acceleration and Wolff", action, &[&accelerated, &wolff], 2000, *exact);
+        check("MALA and Wolff", action, &[&Hmc::mala(0.1).unwrap(), &wolff], 8000, *exact);
     }
 }
 
@@ -87,6 +94,9 @@ fn free_field() {
     let phi2: f64 = 0.663_262_665_849;
     let exact = [phi2, 3.0 * phi2 * phi2, 1.0 / (2.0 - 8.0 * 0.21)];
     check("leapfrog", &action, &[&Hmc::new(1.5, 10, Leap::Leapfrog).unwrap()], 2500, exact);
+    let spectrum = Spectrum::free(action.lattice(), 0.21).unwrap();
+    let turn = FourierHmc::new(1.5, 6, &spectrum).unwrap();
+    check("Fourier accelerated", &action, &[&turn], 300, exact);
 }
 
 /// `hopping = 0`, one site by quadrature: `E phi^2 = 0.490937139822` at `lambda = 0.022`.
@@ -97,6 +107,26 @@ fn independent_sites_in_three_dimensions() {
     let exact = [phi2, 0.696_911_234_766, phi2];
     check("2MN", &action, &[&Hmc::new(1.1, 5, Leap::Omelyan).unwrap()], 1500, exact);
     check("Metropolis", &action, &[&Metropolis::new(1.5, 2).unwrap()], 1500, exact);
+}
+
+/// Unadjusted Langevin dynamics by Euler-Maruyama: for a Gaussian of variance `G` the step `eps` leaves `G / (1 - eps/(2 G))`.
+#[test]
+fn langevin_dynamics_of_the_sde_core() {
+    let hopping = 0.15;
+    let action = Phi4::new(Lattice::new(&[4, 4]).unwrap(), hopping, 0.0).unwrap();
+    let (step, steps, rows) = (0.2, 100, 16_000);
+    let grid = TimeGrid::uniform(0.0, step * f64::from(steps), steps as usize).unwrap();
+    let mut x = Array2::zeros((rows, 16));
+    let noise = Noise::new(5, 0);
+    integrate(&Langevin(&action), &mut EulerMaruyama::new(), &grid, x.view_mut(), 0, &noise, &mut ())
+        .unwrap();
+    let mut measured = Measurements::new(action.lattice());
+    measured.extend(x.view());
+    let g = 1.0 / (2.0 - 8.0 * hopping);
+    let exact = g / (1.0 - step / (2.0 * g));
+    let chi = Observable::VolumeM2.estimate(&action, &measured, rows).unwrap().estimate();
+    assert!(chi.pull(exact).abs() < 4.0, "{chi:?} for {exact}");
+    assert!(chi.pull(g).abs() > 4.0, "the bias of the step is seen");
 }
 
 /// `E[exp(-dH)] = 1`, and the acceptance is `erfc( sqrt(E[dH]) / 2 )`.
