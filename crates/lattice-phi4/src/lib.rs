@@ -5,6 +5,27 @@
 //! ```text
 //! S = sum_x [ -2 kappa sum_nu phi_x phi_{x+nu} + (1 - 2 lambda) phi_x^2 + lambda phi_x^4 ]          [5.4]
 //! ```
+//!
+//! **Theory.** A [`Lattice`] and two couplings make a [`Phi4`], which is a `Target` of `sde-core`. [`Couplings`] convert to
+//! the other conventions in use.
+//!
+//! **Simulation.** An [`Update`] leaves `exp(-S)` invariant; [`Chains`] run a schedule of updates side by side:
+//!
+//! | update | moves | good for |
+//! | --- | --- | --- |
+//! | [`Hmc`] | all sites along a trajectory | magnitudes; everything away from criticality |
+//! | [`FourierHmc`] | the same, each mode with its own mass | nearly free theories near criticality |
+//! | [`Wolff`], [`SwendsenWang`] | signs of clusters | criticality, both signs of the ordered phase |
+//! | [`Metropolis`], [`Overrelaxation`] | one site after another | comparison |
+//!
+//! [`equilibrium`] and [`paper`] are protocols made of them.
+//!
+//! **Measurement.** [`Measurements`] hold primary quantities of every configuration, an [`Observable`] is a function of their
+//! means, [`propagator`] and [`two_point_function`] resolve momenta and distances by [`Orbits`] of the lattice symmetry. A
+//! [`Certificate`] says whether an ensemble is in equilibrium. [`EnsembleWriter`] and [`EnsembleReader`] keep it on disk.
+//!
+//! **Scores.** A noised ensemble has the Gaussian [`SpectralScore`] [5.16], and corrections to it in perturbation theory, the
+//! [`PerturbativeScore`]; [`WhitenedFlow`] is its probability flow in coordinates where the Gaussian part stands still.
 
 mod certificate;
 mod cluster;
@@ -61,3 +82,8 @@ pub use protocol::{ProtocolError, Simulation, Start, equilibrium, paper};
 pub use spectrum::{SpectralScore, Spectrum, SpectrumError};
 pub use update::{Chains, Draws, Report, Summary, Update};
 pub use whitened::WhitenedFlow;
+
+/// Runs the example of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -104,7 +104,26 @@ pub fn sample(
     }
     progress.finish();
     flow.finish(u.view_mut())?;
+    let expected = spectrum.mean().abs() + RUNAWAY * spectrum.local_variance().sqrt();
+    // Written so that a NaN counts as away.
+    if let Some(&found) = u.iter().find(|x| !(x.abs() <= expected)) {
+        return Err(Runaway { found, expected }.into());
+    }
     Ok(signed(u))
+}
+
+/// Standard deviations of the local field that no configuration reaches.
+const RUNAWAY: f64 = 50.0;
+
+/// A score that does not keep the sampler where the data are.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the sampler ran away: phi reaches {found:.1e}, at most {expected:.1} is expected; the perturbative score does not \
+     describe this ensemble, as it does not where domain walls are left"
+)]
+struct Runaway {
+    found: f64,
+    expected: f64,
 }
 
 /// Stream of the prior.
