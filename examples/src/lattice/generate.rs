@@ -105,8 +105,7 @@ pub fn sample(
     progress.finish();
     flow.finish(u.view_mut())?;
     let expected = spectrum.mean().abs() + RUNAWAY * spectrum.local_variance().sqrt();
-    // Written so that a NaN counts as away.
-    if let Some(&found) = u.iter().find(|x| !(x.abs() <= expected)) {
+    if let Some(&found) = u.iter().find(|x| x.is_nan() || x.abs() > expected) {
         return Err(Runaway { found, expected }.into());
     }
     Ok(signed(u))
