@@ -14,6 +14,7 @@
 //! | four-point function | `chi_4 = V^3 (E[m^4] - 3 E[m^2]^2)`, connected, at zero momentum |
 //! | renormalised coupling | `g_R = -chi_4 / (chi^2 xi^d) = 3 U_4 V / xi^d` |
 //! | local cumulants | `kappa_n` of the field at one site, from even moments only: odd ones vanish by symmetry |
+//! | shape | `kappa_n / kappa_2^(n/2)`, the same for normalised fields [A.5] |
 //!
 //! **Schwinger-Dyson equations.** Integrating `d/dphi_x ( F e^(-S) )` by parts, `E[F dS/dphi_x] = E[dF/dphi_x]` for any `F`.
 //! With `dS/dphi_x = -2 kappa sum_nbrs phi + 2 (1 - 2 lambda) phi_x + 4 lambda phi_x^3`, the difference of the two sides is
@@ -54,6 +55,8 @@ pub enum Observable {
     Binder,
     /// Local cumulant of even order 2 to 8.
     Cumulant(usize),
+    /// Ratio `kappa_n / kappa_2^(n/2)`, even `n` from 4 to 8: the shape of the local distribution, whatever its width.
+    Shape(usize),
     /// `G(p)` at the smallest momentum along an axis of the largest extent.
     LowestMomentum,
     /// Slice correlator `C(t)`, `0 <= t <= L_0/2`.
@@ -83,7 +86,7 @@ pub enum Probe {
 
 impl Observable {
     /// What a table of an ensemble shows.
-    pub const TABLE: [Self; 17] = [
+    pub const TABLE: [Self; 20] = [
         Self::Phi2,
         Self::Phi4,
         Self::Neighbours,
@@ -97,6 +100,9 @@ impl Observable {
         Self::Cumulant(4),
         Self::Cumulant(6),
         Self::Cumulant(8),
+        Self::Shape(4),
+        Self::Shape(6),
+        Self::Shape(8),
         Self::LowestMomentum,
         Self::XiSecondMoment,
         Self::FourPoint,
@@ -116,6 +122,7 @@ impl Observable {
             Self::ConnectedSusceptibility => "susceptibility_connected".into(),
             Self::Binder => "binder".into(),
             Self::Cumulant(order) => format!("kappa_{order}"),
+            Self::Shape(order) => format!("shape_{order}"),
             Self::LowestMomentum => "propagator_shell_1".into(),
             Self::Correlator(t) => format!("correlator_{t}"),
             Self::EffectiveMass(t) => format!("effective_mass_{t}"),
@@ -187,7 +194,7 @@ impl Observable {
             Self::VolumeM2 => vec![M2],
             Self::ConnectedSusceptibility => vec![M2, AbsM],
             Self::Binder | Self::FourPoint => vec![M2, M4],
-            Self::Cumulant(order) => {
+            Self::Cumulant(order) | Self::Shape(order) => {
                 assert!(matches!(order, 2 | 4 | 6 | 8), "cumulants 2, 4, 6 and 8 are measured, not {order}");
                 (1..=order / 2).map(|k| Power(2 * k)).collect()
             }
@@ -227,6 +234,10 @@ impl Observable {
             Self::Cumulant(order) => {
                 let moments: Vec<f64> = mean.iter().flat_map(|&even| [0.0, even]).collect();
                 cumulants_from_moments(&moments)[order - 1]
+            }
+            Self::Shape(order) => {
+                let moments: Vec<f64> = mean.iter().flat_map(|&even| [0.0, even]).collect();
+                cumulants_from_moments(&moments)[order - 1] / mean[0].powi(order as i32 / 2)
             }
             Self::EffectiveMass(_) => (mean[0] + mean[2]) / (2.0 * mean[1]),
             Self::XiSecondMoment => xi(mean[0], mean[1]),
