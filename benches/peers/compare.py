@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The same work here, in NumPy and in PyTorch, in one run on the same threads.
+"""The same work here and in other packages, in one run on the same threads.
 
     python3 benches/peers/compare.py [--only sde,mlp] [--rounds 3] [--json FILE]
 
 Makes a virtual environment beside this file from requirements.txt (once), builds our side with cargo, and
-takes turns: every round times ours, NumPy and PyTorch one after the other. Each peer is timed in every setting
+takes turns: every round times ours and each peer one after the other. Each peer is timed in every setting
 of peers.py (float32 and float64, whole arrays and blocks that fit the cache, eager and compiled) and counts
-with its fastest one. Times are nanoseconds per unit of work: per trajectory and step, and for training per
-step of 512 samples.
+with its fastest one. Times are nanoseconds per unit of work: per trajectory and step, for training per
+step of 512 samples, for statistics per sample (of a resample).
 """
 
 import argparse
@@ -23,9 +23,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 ENVIRONMENT = HERE / ".venv"
 THREADS = 2
+# The kernels of each group, and who else has them.
 GROUPS = {
-    "sde": ["sde_forward_step", "sde_backward_exact_score_step"],
-    "mlp": ["mlp_sampling_step", "mlp_training_step"],
+    "sde": (["sde_forward_step", "sde_backward_exact_score_step"], ["numpy", "torch"]),
+    "mlp": (["mlp_sampling_step", "mlp_training_step"], ["numpy", "torch"]),
+    "moments": (["moments_to_order_8"], ["numpy", "scipy"]),
+    "bootstrap": (["bootstrap_of_8_cumulants"], ["numpy"]),
+    "gamma": (["gamma_method"], ["pyerrors"]),
 }
 # A BLAS call is one block of ours: threads are ours to spread. glibc keeps large blocks instead of giving
 # them back to the kernel after every operation.
@@ -92,18 +96,18 @@ def main():
         parser.error(f"--only: no group {', '.join(unknown)}; there are {', '.join(GROUPS)}")
     if arguments.rounds < 1:
         parser.error("--rounds: at least 1")
-    kernels = [kernel for group in groups for kernel in GROUPS[group]]
+    kernels = {kernel: GROUPS[group][1] for group in groups for kernel in GROUPS[group][0]}
 
     python, program = environment(), build()
     peers = Peers(python)
-    figures = {kernel: {"ours": [], "numpy": {}, "torch": {}} for kernel in kernels}
+    figures = {kernel: {"ours": [], **{peer: {} for peer in names}} for kernel, names in kernels.items()}
     for turn in range(arguments.rounds):
-        for kernel in kernels:
+        for kernel, names in kernels.items():
             print(f"\rround {turn + 1} of {arguments.rounds}: {kernel:30}", end="", file=sys.stderr, flush=True)
             command = [program, str(THREADS), kernel]
             ours = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             figures[kernel]["ours"].append(json.loads(ours)[kernel])
-            for peer in ("numpy", "torch"):
+            for peer in names:
                 for setting, time in peers.time(peer, kernel).items():
                     figures[kernel][peer].setdefault(setting, []).append(time)
     peers.close()
@@ -114,17 +118,17 @@ def main():
     for kernel, figure in figures.items():
         print(f"\n{kernel}")
         rows = [("ours", figure["ours"])]
-        rows += [(f"{peer} {name}", times) for peer in ("numpy", "torch") for name, times in figure[peer].items()]
+        names = kernels[kernel]
+        rows += [(f"{peer} {name}", times) for peer in names for name, times in figure[peer].items()]
         for name, times in rows:
             print(f"  {name:34} {min(times):12.2f} ({statistics.median(times):.2f})")
         ours = min(figure["ours"])
-        best = {peer: min((min(times) for times in figure[peer].values()), default=None) for peer in ("numpy", "torch")}
+        best = {peer: min((min(times) for times in figure[peer].values()), default=None) for peer in names}
         ratio = min(time for time in best.values() if time is not None) / ours
         print(f"  {'best peer / ours':34} {ratio:12.2f}")
         results[kernel] = {
             "ours_ns": ours,
-            "numpy_ns": best["numpy"],
-            "torch_ns": best["torch"],
+            **{f"{peer}_ns": time for peer, time in best.items()},
             "ratio_to_best": ratio,
         }
     if arguments.json:

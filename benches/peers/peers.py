@@ -1,7 +1,8 @@
 """The peers' side of compare.py: reads lines `PEER KERNEL`, answers with nanoseconds by setting as JSON.
 
 Every kernel does what ours does: the two-peak model (mu = 1, sigma = 1/4) under g = 10^t with 100 uniform steps,
-and the paper's net 1-64-64-1 with 128 sines and cosines of the time, added to both hidden layers.
+and the paper's net 1-64-64-1 with 128 sines and cosines of the time, added to both hidden layers. Statistics are
+those of a million exponential variates, autocorrelated where that matters.
 """
 
 import json
@@ -11,6 +12,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pyerrors
+import scipy.signal
+import scipy.stats
 import torch
 
 THREADS = int(sys.argv[1])
@@ -22,6 +26,9 @@ ROWS = 100_000
 NET_STEPS = 5
 BATCH = 512
 TRAINING_STEPS = 50
+SAMPLES = 1_000_000
+# A thousand resamples take half a minute and all cost the same.
+RESAMPLES = 20
 REPEATS = 3
 POOL = ThreadPoolExecutor(THREADS)
 
@@ -309,6 +316,110 @@ def torch_training():
     return results
 
 
+# Statistics.
+
+
+def skewed():
+    return np.random.default_rng(1).exponential(size=SAMPLES)
+
+
+def power_sums(x, centre, first, second):
+    """`sum (x - centre)^k`, k = 1..8, with three products; the rest are dot products."""
+    y, square = first[: len(x)], second[: len(x)]
+    np.subtract(x, centre, out=y)
+    np.multiply(y, y, out=square)
+    s1, s2, s3, s4 = y.sum(), y @ y, y @ square, square @ square
+    np.multiply(y, square, out=y)
+    s5, s6 = y @ square, y @ y
+    np.multiply(square, square, out=square)
+    return np.array([s1, s2, s3, s4, s5, s6, y @ square, square @ square])
+
+
+def cumulants(moments):
+    kappa = []
+    for n in range(1, len(moments) + 1):
+        terms = (math.comb(n - 1, m - 1) * kappa[m - 1] * moments[n - m - 1] for m in range(1, n))
+        kappa.append(moments[n - 1] - sum(terms))
+    return kappa
+
+
+def numpy_moments():
+    x = skewed()
+    results = {}
+    for size in (2048, 8192, 32768):
+        scratch = np.empty((THREADS, 2, size))
+        totals = np.zeros((THREADS, 8))
+
+        def run():
+            totals[:] = 0
+            centre = x.mean()
+
+            def work(thread, start, end):
+                totals[thread] += power_sums(x[start:end], centre, *scratch[thread])
+
+            over_blocks(SAMPLES, size, work)
+            cumulants(totals.sum(0) / SAMPLES)
+
+        results[f"blocks of {size}"] = best(SAMPLES, run)
+    return results
+
+
+def scipy_moments():
+    x = skewed()
+    return {"stats.moment": best(SAMPLES, lambda: cumulants(scipy.stats.moment(x, order=list(range(1, 9)))))}
+
+
+def numpy_bootstrap():
+    """One resample per thread at a time, gathered block by block; or counted, and counts times powers."""
+    x = skewed()
+    x -= x.mean()
+    results = {}
+    for kind in (np.random.SFC64, np.random.PCG64DXSM):
+        for dtype in (np.int64, np.int32):
+            for size in (8192, 32768):
+                generators = [np.random.Generator(kind(seed)) for seed in range(THREADS)]
+                scratch = np.empty((THREADS, 3, size))
+
+                def resample(task):
+                    thread = task % THREADS
+                    sums = np.zeros(8)
+                    drawn, first, second = scratch[thread]
+                    for start in range(0, SAMPLES, size):
+                        count = min(size, SAMPLES - start)
+                        index = generators[thread].integers(0, SAMPLES, count, dtype=dtype)
+                        np.take(x, index, out=drawn[:count], mode="clip")
+                        sums += power_sums(drawn[:count], 0.0, first, second)
+                    return cumulants(sums / SAMPLES)
+
+                def run():
+                    deal = lambda thread: [resample(task) for task in range(thread, RESAMPLES, THREADS)]
+                    np.std([kappa for part in POOL.map(deal, range(THREADS)) for kappa in part], axis=0)
+
+                name = f"{kind.__name__} {dtype.__name__} gathered by {size}"
+                results[name] = best(SAMPLES * RESAMPLES, run)
+    powers = x[None, :] ** np.arange(1, 9)[:, None]
+    generators = [np.random.Generator(np.random.SFC64(seed)) for seed in range(THREADS)]
+
+    def counted(task):
+        index = generators[task % THREADS].integers(0, SAMPLES, SAMPLES, dtype=np.int64)
+        return cumulants(powers @ np.bincount(index, minlength=SAMPLES) / SAMPLES)
+
+    def run():
+        deal = lambda thread: [counted(task) for task in range(thread, RESAMPLES, THREADS)]
+        np.std([kappa for part in POOL.map(deal, range(THREADS)) for kappa in part], axis=0)
+
+    results["SFC64 counted"] = best(SAMPLES * RESAMPLES, run)
+    return results
+
+
+def pyerrors_gamma():
+    """`tau_int = 10`, the window by the same rule."""
+    a = 19 / 21
+    chain = scipy.signal.lfilter([1], [1, -a], skewed())
+    observable = pyerrors.Obs([chain], ["chain"])
+    return {"fft": best(SAMPLES, lambda: observable.gamma_method(S=1.5))}
+
+
 KERNELS = {
     ("numpy", "sde_forward_step"): lambda: numpy_sde(False),
     ("numpy", "sde_backward_exact_score_step"): lambda: numpy_sde(True),
@@ -318,6 +429,10 @@ KERNELS = {
     ("torch", "sde_backward_exact_score_step"): lambda: torch_sde(True),
     ("torch", "mlp_sampling_step"): torch_sampling,
     ("torch", "mlp_training_step"): torch_training,
+    ("numpy", "moments_to_order_8"): numpy_moments,
+    ("scipy", "moments_to_order_8"): scipy_moments,
+    ("numpy", "bootstrap_of_8_cumulants"): numpy_bootstrap,
+    ("pyerrors", "gamma_method"): pyerrors_gamma,
 }
 
 for line in sys.stdin:

@@ -3,9 +3,12 @@
 //! `peer_kernels THREADS KERNEL...`; every figure is the best of a few repeats of the whole work.
 
 use benches::{best_of, forward, grid, reverse, schedule, spread};
+use cumulants::{GammaMethod, LEAF, Moments, PairwiseMoments, bootstrap_cumulants};
 use diffusion::Evolution;
 use ndarray::Array2;
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg64;
+use rayon::prelude::*;
 use score_nets::{
     Adam, AdamConfig, DirectScore, Mlp, MlpConfig, TrainingBatch, Workspace, loss_and_gradient,
 };
@@ -24,6 +27,9 @@ const NET_STEPS: usize = 20;
 /// Samples of a training step.
 const BATCH: usize = 512;
 const TRAINING_STEPS: usize = 200;
+/// Samples of a statistic, and resamples of a bootstrap.
+const SAMPLES: usize = 1_000_000;
+const RESAMPLES: usize = 1000;
 const REPEATS: usize = 3;
 
 /// Nanoseconds per trajectory and step.
@@ -41,7 +47,7 @@ where
 }
 
 fn paper_net() -> Mlp {
-    Mlp::new(MlpConfig::paper(), &mut rand_pcg::Pcg64::seed_from_u64(1)).expect("the paper's net is valid")
+    Mlp::new(MlpConfig::paper(), &mut Pcg64::seed_from_u64(1)).expect("the paper's net is valid")
 }
 
 /// Nanoseconds per step: embedding of every sample, loss, gradient, Adam.
@@ -64,6 +70,45 @@ fn train() -> f64 {
     })
 }
 
+/// Exponential variates.
+fn skewed() -> Vec<f64> {
+    let mut rng = Pcg64::seed_from_u64(1);
+    (0..SAMPLES).map(|_| -(1.0 - rng.random::<f64>()).ln()).collect()
+}
+
+/// Nanoseconds per sample.
+fn moments() -> f64 {
+    let x = skewed();
+    best_of(REPEATS, SAMPLES, || {
+        let leaves: Vec<_> = x.par_chunks(LEAF).map(Moments::<8>::of).collect();
+        let mut all = PairwiseMoments::new();
+        leaves.into_iter().for_each(|leaf| all.push(leaf));
+        std::hint::black_box(all.total().cumulants());
+    })
+}
+
+/// Nanoseconds per sample and resample.
+fn resample() -> f64 {
+    let (x, mut rng) = (skewed(), Pcg64::seed_from_u64(2));
+    best_of(REPEATS, SAMPLES * RESAMPLES, || {
+        bootstrap_cumulants::<8, _>(&x, RESAMPLES, &mut rng).expect("there are samples");
+    })
+}
+
+/// Nanoseconds per measurement of a chain with `tau_int = 10`.
+fn gamma_method() -> f64 {
+    let mut state = 0.0;
+    let mut next = |x: f64| {
+        state = x + 19.0 / 21.0 * state;
+        state
+    };
+    let chain: Vec<f64> = skewed().into_iter().map(&mut next).collect();
+    best_of(REPEATS, SAMPLES, || {
+        let mean = GammaMethod::default().mean(&[&chain]).expect("a finite chain");
+        std::hint::black_box(mean);
+    })
+}
+
 fn time(kernel: &str) -> Option<f64> {
     Some(match kernel {
         "sde_forward_step" => {
@@ -77,6 +122,9 @@ fn time(kernel: &str) -> Option<f64> {
             evolve(&process, &EulerMaruyama::new(), &grid(1.0, 0.0, NET_STEPS), &spread(NET_ROWS))
         }
         "mlp_training_step" => train(),
+        "moments_to_order_8" => moments(),
+        "bootstrap_of_8_cumulants" => resample(),
+        "gamma_method" => gamma_method(),
         _ => return None,
     })
 }

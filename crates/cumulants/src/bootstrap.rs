@@ -5,21 +5,25 @@
 //!
 //! **Drawing.** `n` uniform draws from `n` samples are random reads all over the memory. The same law in another order
 //! is cheaper: how many of the draws fall into the first half of the data is binomial, and so on, half by half, until
-//! the parts fit the first-level cache; only then are single samples drawn. A binomial number of `m` trials with
-//! probability one half is the number of ones among `m` random bits; other probabilities compare `m` random numbers
-//! with `p` bit by bit, which is decided after two bits on average.
+//! the parts are small; only then are single samples drawn. The powers of a part's samples fit the first-level cache, so
+//! that a draw is a read and an addition; they are formed once for many resamples.
 //!
-//! **Threads.** Every resample has a generator of its own, seeded in turn from the given one: results do not depend on
-//! the number of threads.
+//! **Threads.** Every resample has random numbers of its own, seeded in turn from the given generator: results do not
+//! depend on the number of threads.
 
-use rand::{Rng, SeedableRng};
+use multiversion::multiversion;
+use rand::Rng;
 use rayon::prelude::*;
 
-use crate::pairwise::{LEAF, PairwiseMoments};
+use crate::pairwise::PairwiseMoments;
+use crate::words::Words;
 use crate::{ErrorEstimateError, Estimate, Moments};
 
-/// Samples drawn from at random: a power of two, small enough for the first-level cache.
-const BLOCK: usize = 2048;
+/// Samples of a part: a power of two, whose powers to order 8 are 32 KiB.
+const BLOCK: usize = 512;
+
+/// Resamples that share the powers of a part.
+const TOGETHER: usize = 32;
 
 /// Value and bootstrap error of a function of the moments of independent samples.
 ///
@@ -41,7 +45,7 @@ const BLOCK: usize = 2048;
 /// # Errors
 /// [`ErrorEstimateError::TooFewSamples`] or [`TooFewResamples`](ErrorEstimateError::TooFewResamples) for
 /// fewer than two.
-pub fn bootstrap<const N: usize, R: Rng + SeedableRng + Send>(
+pub fn bootstrap<const N: usize, R: Rng + ?Sized>(
     samples: &[f64],
     resamples: usize,
     rng: &mut R,
@@ -55,7 +59,7 @@ pub fn bootstrap<const N: usize, R: Rng + SeedableRng + Send>(
 ///
 /// # Errors
 /// As [`bootstrap`].
-pub fn bootstrap_cumulants<const N: usize, R: Rng + SeedableRng + Send>(
+pub fn bootstrap_cumulants<const N: usize, R: Rng + ?Sized>(
     samples: &[f64],
     resamples: usize,
     rng: &mut R,
@@ -72,7 +76,7 @@ pub fn bootstrap_cumulants<const N: usize, R: Rng + SeedableRng + Send>(
 /// # Errors
 /// [`ErrorEstimateError::TooFewBins`] or [`TooFewResamples`](ErrorEstimateError::TooFewResamples) for
 /// fewer than two.
-pub fn bootstrap_bins<const N: usize, R: Rng + SeedableRng + Send>(
+pub fn bootstrap_bins<const N: usize, R: Rng + ?Sized>(
     bins: &[Moments<N>],
     resamples: usize,
     rng: &mut R,
@@ -87,10 +91,10 @@ pub fn bootstrap_bins<const N: usize, R: Rng + SeedableRng + Send>(
     let centre = total.mean();
     let sums: Vec<(u64, [f64; N])> = bins.iter().map(|bin| (bin.count(), bin.sums_about(centre))).collect();
 
-    let draw = |rng: &mut R| {
+    let draw = |words: &mut Words| {
         let (mut count, mut drawn) = (0, [0.0; N]);
         for _ in 0..sums.len() {
-            let (bin_count, bin_sums) = &sums[rng.random_range(0..sums.len())];
+            let (bin_count, bin_sums) = &sums[index_below(sums.len(), words)];
             count += bin_count;
             for (sum, term) in drawn.iter_mut().zip(bin_sums) {
                 *sum += term;
@@ -98,10 +102,13 @@ pub fn bootstrap_bins<const N: usize, R: Rng + SeedableRng + Send>(
         }
         [f(&Moments::from_sums_about(count, centre, drawn))]
     };
-    spread([f(&total)], resamples, rng, draw).map(|[estimate]| estimate)
+    let mut generators = generators(resamples, rng)?;
+    let draws: Vec<[f64; 1]> = generators.par_iter_mut().map(draw).collect();
+    let [estimate] = spread([f(&total)], &draws);
+    Ok(estimate)
 }
 
-fn bootstrap_samples<const N: usize, const M: usize, R: Rng + SeedableRng + Send>(
+fn bootstrap_samples<const N: usize, const M: usize, R: Rng + ?Sized>(
     samples: &[f64],
     resamples: usize,
     rng: &mut R,
@@ -112,208 +119,157 @@ fn bootstrap_samples<const N: usize, const M: usize, R: Rng + SeedableRng + Send
     }
     let mut all = PairwiseMoments::new();
     all.extend_from_slice(samples);
-    let draw = |rng: &mut R| {
-        let mut resample = Resample::new();
-        resample.draw(samples, samples.len(), rng);
-        f(&resample.moments())
-    };
-    spread(f(&all.total()), resamples, rng, draw)
+    let total = all.total();
+    let centre = total.mean();
+    let of_sums = |sums| f(&Moments::from_sums_about(samples.len() as u64, centre, sums));
+    let draws: Vec<[f64; M]> = generators(resamples, rng)?
+        .par_chunks_mut(TOGETHER)
+        .flat_map_iter(|words| resampled_sums(samples, centre, words).into_iter().map(&of_sums))
+        .collect();
+    Ok(spread(f(&total), &draws))
 }
 
-/// Joins the values from the data with the standard deviations over repeated draws.
-fn spread<const M: usize, R: Rng + SeedableRng + Send>(
-    values: [f64; M],
-    resamples: usize,
-    rng: &mut R,
-    draw: impl Fn(&mut R) -> [f64; M] + Sync,
-) -> Result<[Estimate; M], ErrorEstimateError> {
+/// Random numbers for each resample.
+fn generators<R: Rng + ?Sized>(resamples: usize, rng: &mut R) -> Result<Vec<Words>, ErrorEstimateError> {
     if resamples < 2 {
         return Err(ErrorEstimateError::TooFewResamples { found: resamples });
     }
-    let generators: Vec<R> = (0..resamples).map(|_| R::from_rng(rng)).collect();
-    let draws: Vec<[f64; M]> = generators.into_par_iter().map(|mut rng| draw(&mut rng)).collect();
-    Ok(std::array::from_fn(|k| {
-        let mean = draws.iter().map(|d| d[k]).sum::<f64>() / resamples as f64;
+    Ok((0..resamples).map(|_| Words::from_rng(rng)).collect())
+}
+
+/// Joins the values from the data with the standard deviations over repeated draws.
+fn spread<const M: usize>(values: [f64; M], draws: &[[f64; M]]) -> [Estimate; M] {
+    let resamples = draws.len() as f64;
+    std::array::from_fn(|k| {
+        let mean = draws.iter().map(|d| d[k]).sum::<f64>() / resamples;
         let squares: f64 = draws.iter().map(|d| (d[k] - mean).powi(2)).sum();
-        Estimate { value: values[k], error: (squares / (resamples - 1) as f64).sqrt() }
-    }))
+        Estimate { value: values[k], error: (squares / (resamples - 1.0)).sqrt() }
+    })
 }
 
-/// Samples drawn so far: whole leaves as moments, the rest as they are.
-struct Resample<const N: usize> {
-    leaves: PairwiseMoments<N>,
-    drawn: [f64; LEAF],
-    filled: usize,
-}
-
-impl<const N: usize> Resample<N> {
-    fn new() -> Self {
-        Self { leaves: PairwiseMoments::new(), drawn: [0.0; LEAF], filled: 0 }
+/// `sum (x - centre)^k` of one resample for each generator.
+fn resampled_sums<const N: usize>(samples: &[f64], centre: f64, generators: &mut [Words]) -> Vec<[f64; N]> {
+    let mut sums = vec![[0.0; N]; generators.len()];
+    let mut counts = vec![Vec::with_capacity(samples.len().div_ceil(BLOCK)); generators.len()];
+    for (counts, words) in counts.iter_mut().zip(generators.iter_mut()) {
+        split(samples.len(), samples.len(), words, counts);
     }
-
-    /// Draws `count` of the samples, with replacement.
-    fn draw(&mut self, samples: &[f64], count: usize, rng: &mut impl Rng) {
-        if samples.len() <= BLOCK {
-            return self.draw_from_block(samples, count, rng);
+    let mut powers = [Powers([0.0; N]); BLOCK];
+    for (part, block) in samples.chunks(BLOCK).enumerate() {
+        for (powers, x) in powers.iter_mut().zip(block) {
+            let mut power = 1.0;
+            powers.0 = std::array::from_fn(|_| {
+                power *= x - centre;
+                power
+            });
         }
-        // The first half in whole blocks is a power of two of them: where the second is as large, one bit decides.
-        let blocks = samples.len().div_ceil(BLOCK);
-        let (left, right) = samples.split_at(blocks.next_power_of_two() / 2 * BLOCK);
-        let in_left = binomial(count, left.len(), samples.len(), rng);
-        self.draw(left, in_left, rng);
-        self.draw(right, count - in_left, rng);
+        for ((sums, counts), words) in sums.iter_mut().zip(&counts).zip(generators.iter_mut()) {
+            add_draws(&powers[..block.len()], counts[part], words, sums);
+        }
     }
+    sums
+}
 
-    /// Draws from a part of at most [`BLOCK`] samples.
-    fn draw_from_block(&mut self, block: &[f64], mut count: usize, rng: &mut impl Rng) {
-        while count > 0 {
-            let room = count.min(LEAF - self.filled);
-            fill(&mut self.drawn[self.filled..self.filled + room], block, rng);
-            self.filled += room;
-            count -= room;
-            if self.filled == LEAF {
-                self.leaves.push(Moments::of(&self.drawn));
-                self.filled = 0;
+/// How many of `draws` from `size` samples fall into each block of [`BLOCK`] of them, appended to `counts`.
+fn split(size: usize, draws: usize, words: &mut Words, counts: &mut Vec<usize>) {
+    if size <= BLOCK {
+        return counts.push(draws);
+    }
+    // Half in whole blocks is a power of two of them: where the rest is as large, one bit decides each draw.
+    let left = size.div_ceil(BLOCK).next_power_of_two() / 2 * BLOCK;
+    let in_left = words.binomial(draws, left, size);
+    split(left, in_left, words, counts);
+    split(size - left, draws - in_left, words, counts);
+}
+
+/// Powers of one sample, on one cache line if there are not more than eight.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Powers<const N: usize>([f64; N]);
+
+/// Adds `draws` rows of powers, drawn with replacement, to the sums.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+fn add_draws<const N: usize>(powers: &[Powers<N>], draws: usize, words: &mut Words, sums: &mut [f64; N]) {
+    const BITS: usize = BLOCK.ilog2() as usize;
+    const FIELDS: usize = 64 / BITS;
+    let mut partial = [[0.0; N]; FIELDS];
+    let mut rest = draws;
+    if let Ok(powers) = <&[Powers<N>; BLOCK]>::try_from(powers) {
+        // The bits of one random word are several draws, which do not wait for each other's additions.
+        for _ in 0..draws / FIELDS {
+            let word = words.next();
+            for (field, partial) in partial.iter_mut().enumerate() {
+                let drawn = &powers[(word >> (field * BITS)) as usize % BLOCK];
+                for k in 0..N {
+                    partial[k] += drawn.0[k];
+                }
             }
         }
+        rest = draws % FIELDS;
     }
-
-    fn moments(mut self) -> Moments<N> {
-        self.leaves.push(Moments::of(&self.drawn[..self.filled]));
-        self.leaves.total()
-    }
-}
-
-/// Uniform draws from a block. The bits of one random word serve several; those that point behind the block are
-/// thrown away.
-fn fill(out: &mut [f64], block: &[f64], rng: &mut impl Rng) {
-    if let [only] = block {
-        return out.fill(*only);
-    }
-    let bits = usize::BITS - (block.len() - 1).leading_zeros();
-    let mask = (1 << bits) - 1;
-    if block.len() == BLOCK {
-        // As below, with constants in place of bits and mask, and nothing to throw away.
-        const BITS: usize = BLOCK.ilog2() as usize;
-        const DRAWS: usize = 64 / BITS;
-        for out in out.chunks_mut(DRAWS) {
-            let word = rng.next_u64();
-            for (draw, out) in out.iter_mut().enumerate() {
-                *out = block[(word >> (draw * BITS)) as usize % BLOCK];
-            }
+    for _ in 0..rest {
+        let drawn = &powers[index_below(powers.len(), words)];
+        for k in 0..N {
+            partial[0][k] += drawn.0[k];
         }
-        return;
     }
-    let mut filled = 0;
-    loop {
-        let mut word = rng.next_u64();
-        for _ in 0..u64::BITS / bits {
-            if let Some(&sample) = block.get((word & mask) as usize) {
-                let Some(place) = out.get_mut(filled) else { return };
-                *place = sample;
-                filled += 1;
-            }
-            word >>= bits;
-        }
-        if filled == out.len() {
-            return;
+    for partial in &partial {
+        for k in 0..N {
+            sums[k] += partial[k];
         }
     }
 }
 
-/// How many of `trials` succeed that each do so with probability `wins / of`, `wins < of`.
-fn binomial(trials: usize, wins: usize, of: usize, rng: &mut impl Rng) -> usize {
-    let (mut undecided, mut successes) = (trials, 0);
-    // Binary digits of the probability, one after the other.
-    let mut rest = wins;
-    while undecided > 0 && rest > 0 {
-        rest *= 2;
-        let below = ones(undecided, rng);
-        if rest >= of {
-            // Digit 1: random numbers with digit 0 lie below.
-            rest -= of;
-            successes += below;
-            undecided -= below;
-        } else {
-            // Digit 0: those with digit 1 lie above.
-            undecided = below;
-        }
-    }
-    successes
-}
-
-/// Number of ones among random bits.
-fn ones(bits: usize, rng: &mut impl Rng) -> usize {
-    let whole: u32 = (0..bits / 64).map(|_| rng.next_u64().count_ones()).sum();
-    let rest = match bits % 64 {
-        0 => 0,
-        rest => (rng.next_u64() >> (64 - rest)).count_ones(),
-    };
-    (whole + rest) as usize
+/// An index below `n` from one 64-bit word by multiplication; its bias, at most `n / 2^64`, is far below
+/// any error of the bootstrap.
+fn index_below(n: usize, words: &mut Words) -> usize {
+    ((u128::from(words.next()) * n as u128) >> 64) as usize
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, Resample, binomial};
-    use crate::LEAF;
+    use super::{BLOCK, resampled_sums, split};
+    use crate::words::Words;
     use rand::SeedableRng;
     use rand_pcg::Pcg64;
 
-    /// Pearson's `chi^2` of counts that should all have one mean, in units of its standard deviation.
-    fn chi_squared_pull(counts: &[u32]) -> f64 {
-        let mean = f64::from(counts.iter().sum::<u32>()) / counts.len() as f64;
-        let sum: f64 = counts.iter().map(|&c| (f64::from(c) - mean).powi(2) / mean).sum();
-        let degrees = counts.len() as f64 - 1.0;
-        (sum - degrees) / (2.0 * degrees).sqrt()
-    }
-
-    /// Each sample as often as any other, neighbours of a block's end included; as many as asked for.
+    /// The counts of single samples in many resamples: each has mean 1 and variance `1 - 1/n`, two of them covariance
+    /// `-1/n`, in whole blocks and in what is left over. A sample that is one while all others are zero counts itself.
     #[test]
-    fn draws_are_uniform() {
-        let mut rng = Pcg64::seed_from_u64(1);
-        for size in [2, 3, 700, LEAF, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 17] {
-            let samples: Vec<f64> = (0..size).map(|i| i as f64).collect();
-            let mut counts = vec![0; size];
-            for _ in 0..50 {
-                let mut resample = Resample::<1>::new();
-                // Fewer than a leaf, so that the drawn samples themselves can be looked at.
-                for _ in 0..LEAF / 100 {
-                    resample.draw(&samples, 100, &mut rng);
-                }
-                assert_eq!(resample.filled, LEAF / 100 * 100);
-                resample.drawn[..resample.filled].iter().for_each(|&i| counts[i as usize] += 1);
+    fn draws_are_multinomial() {
+        let resamples = 20_000;
+        for size in [2, 3, 300, BLOCK, BLOCK + 1, 3 * BLOCK + 17] {
+            let mut generators: Vec<Words> = {
+                let mut rng = Pcg64::seed_from_u64(1);
+                (0..resamples).map(|_| Words::from_rng(&mut rng)).collect()
+            };
+            // Both ends of a block and of the data.
+            for place in [0, 1, BLOCK - 1, BLOCK, size - 1].into_iter().filter(|place| *place < size) {
+                let mut samples = vec![0.0; size];
+                samples[place] = 1.0;
+                let counts = resampled_sums::<1>(&samples, 0.0, &mut generators);
+                let (n, p) = (f64::from(resamples), 1.0 / size as f64);
+                let mean = counts.iter().map(|c| c[0]).sum::<f64>() / n;
+                let square = counts.iter().map(|c| (c[0] - 1.0).powi(2)).sum::<f64>() / n;
+                // Binomial of n trials: variance 1 - p, fourth central moment (1 - p)(1 + (3 n - 6) p (1 - p)).
+                let variance = 1.0 - p;
+                let fourth = variance * (1.0 + (3.0 / p - 6.0) * p * variance);
+                let pull = (mean - 1.0) / (variance / n).sqrt();
+                assert!(pull.abs() < 4.0, "{size}, {place}: mean {mean}");
+                let pull = (square - variance) / ((fourth - variance * variance) / n).sqrt();
+                assert!((square - variance).abs() < 1e-12 || pull.abs() < 4.0, "{size}, {place}: {square}");
             }
-            let pull = chi_squared_pull(&counts);
-            assert!(pull.abs() < 4.0, "{size} samples: {pull}");
         }
     }
 
     #[test]
-    fn a_resample_is_as_large_as_the_data() {
-        let mut rng = Pcg64::seed_from_u64(2);
-        for size in [5, LEAF, 7 * LEAF + 3, 5 * BLOCK + 1] {
-            let mut resample = Resample::<2>::new();
-            resample.draw(&vec![1.0; size], size, &mut rng);
-            assert_eq!(resample.moments().count(), size as u64);
-        }
-    }
-
-    /// All probabilities of a small binomial law, to four standard deviations of 100 000 draws.
-    #[test]
-    fn binomial_law() {
-        let (draws, mut rng) = (100_000, Pcg64::seed_from_u64(3));
-        for (trials, wins, of) in [(4, 1, 2), (4, 1, 3), (4, 5, 7), (70, 3, 1000), (4, 0, 5)] {
-            let mut found = vec![0; trials + 1];
-            (0..draws).for_each(|_| found[binomial(trials, wins, of, &mut rng)] += 1);
-            let p = wins as f64 / of as f64;
-            let mut probability = (1.0 - p).powi(trials as i32);
-            for (successes, &count) in found.iter().enumerate() {
-                let sigma = (probability * (1.0 - probability) / f64::from(draws)).sqrt();
-                let frequency = f64::from(count) / f64::from(draws);
-                let allowed = 4.0 * sigma + 1.0 / f64::from(draws);
-                assert!((frequency - probability).abs() < allowed, "{trials} {p} {successes} {frequency}");
-                probability *= (trials - successes) as f64 / (successes + 1) as f64 * p / (1.0 - p);
-            }
+    fn all_draws_fall_into_some_block() {
+        let mut words = Words::from_rng(&mut Pcg64::seed_from_u64(2));
+        for size in [1, BLOCK, BLOCK + 1, 7 * BLOCK + 3, 64 * BLOCK] {
+            let mut counts = Vec::new();
+            split(size, size, &mut words, &mut counts);
+            assert_eq!(counts.len(), size.div_ceil(BLOCK));
+            assert_eq!(counts.iter().sum::<usize>(), size);
         }
     }
 }

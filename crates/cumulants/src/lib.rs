@@ -87,6 +87,7 @@ mod partitions;
 mod polykays;
 mod symmetric_tensor;
 mod two_peak;
+mod words;
 
 pub use bootstrap::{bootstrap, bootstrap_bins, bootstrap_cumulants};
 pub use control::{Controlled, controlled_cumulants};
