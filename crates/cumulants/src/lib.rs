@@ -73,6 +73,7 @@ mod bootstrap;
 mod control;
 mod conversions;
 mod delta;
+pub mod distances;
 mod error;
 mod estimate;
 mod gamma;

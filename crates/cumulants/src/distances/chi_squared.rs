@@ -1,0 +1,83 @@
+//! Pearson's test of histograms.
+
+use super::{DistanceError, Significance};
+use statrs::function::gamma::gamma_ur;
+
+/// Pearson's `chi^2 = sum (n_i - n p_i)^2 / (n p_i)` of a histogram against the probabilities of its bins, which are
+/// normalised here.
+///
+/// The law of `chi^2` with as many degrees of freedom as there are bins, less one, needs expectations `n p_i` of five or
+/// more. A bin of probability zero must be empty, else `chi^2` is infinite; it is not counted.
+///
+/// ```
+/// use cumulants::distances::chi_squared;
+/// let found = chi_squared(&[60.0, 40.0], &[0.5, 0.5])?;
+/// assert_eq!(found.statistic, 4.0);
+/// assert!((found.p_value - 0.0455003).abs() < 1e-7); // two sigma
+/// # Ok::<(), cumulants::distances::DistanceError>(())
+/// ```
+///
+/// # Errors
+/// [`DistanceError`] for fewer than two bins, different numbers of them, negative or non-finite entries, nothing in them.
+pub fn chi_squared(counts: &[f64], probabilities: &[f64]) -> Result<Significance, DistanceError> {
+    let (total, whole) = (total(counts, 0)?, total(probabilities, 1)?);
+    fit(counts, probabilities)?;
+    let terms = counts.iter().zip(probabilities).filter(|(n, p)| **n > 0.0 || **p > 0.0).map(|(n, p)| {
+        let expected = total * p / whole;
+        (n - expected).powi(2) / expected
+    });
+    Ok(from_terms(terms))
+}
+
+/// `chi^2 = sum ( n_i sqrt(M/N) - m_i sqrt(N/M) )^2 / (n_i + m_i)` of two histograms with `N` and `M` entries: do they come
+/// from one law? Bins that are empty in both are not counted.
+///
+/// ```
+/// use cumulants::distances::chi_squared_two_sample;
+/// let found = chi_squared_two_sample(&[60.0, 40.0], &[400.0, 600.0])?;
+/// assert!((found.statistic - (4000.0 / 460.0 + 4000.0 / 640.0)).abs() < 1e-12);
+/// # Ok::<(), cumulants::distances::DistanceError>(())
+/// ```
+///
+/// # Errors
+/// [`DistanceError`] for fewer than two bins, different numbers of them, negative or non-finite counts, nothing in them.
+pub fn chi_squared_two_sample(a: &[f64], b: &[f64]) -> Result<Significance, DistanceError> {
+    let ratio = (total(b, 1)? / total(a, 0)?).sqrt();
+    fit(a, b)?;
+    let filled = a.iter().zip(b).filter(|(n, m)| *n + *m > 0.0);
+    Ok(from_terms(filled.map(|(n, m)| (n * ratio - m / ratio).powi(2) / (n + m))))
+}
+
+fn from_terms(terms: impl Iterator<Item = f64>) -> Significance {
+    let (mut statistic, mut bins) = (0.0, 0_u32);
+    for term in terms {
+        statistic += term;
+        bins += 1;
+    }
+    let p_value = match bins {
+        // One bin holds everything in both: no freedom left.
+        0 | 1 => 1.0,
+        _ if statistic.is_infinite() => 0.0,
+        _ => gamma_ur(f64::from(bins - 1) / 2.0, statistic / 2.0),
+    };
+    Significance { statistic, p_value }
+}
+
+fn total(entries: &[f64], sample: usize) -> Result<f64, DistanceError> {
+    if let Some(element) = entries.iter().position(|n| !n.is_finite() || *n < 0.0) {
+        return Err(DistanceError::Value { sample, element, value: entries[element] });
+    }
+    let filled = entries.iter().filter(|n| **n > 0.0).count();
+    if entries.len() < 2 || filled == 0 {
+        return Err(DistanceError::TooFew {
+            sample,
+            found: entries.len().min(filled),
+            needed: 2 - usize::from(entries.len() > 1),
+        });
+    }
+    Ok(entries.iter().sum())
+}
+
+fn fit(a: &[f64], b: &[f64]) -> Result<(), DistanceError> {
+    if a.len() == b.len() { Ok(()) } else { Err(DistanceError::Sizes { left: a.len(), right: b.len() }) }
+}
