@@ -8,8 +8,8 @@
 //!   have a probability below `e^(-8 n D^2)`;
 //! - else by the expansion of Pelz and Good (J. R. Stat. Soc. B 38 (1976) 152) in `1/sqrt(n)`, to second order.
 //!
-//! Left out is a term of order `n^(-3/2)`: from `n = 1001` on p-values above one per cent are good to 4e-6. All others are good
-//! to 1e-6 of themselves.
+//! Left out is a term of order `n^(-3/2)`: from `n = 1001` on p-values above 0.02 have errors up to 4e-6. Smaller ones
+//! are good to 1e-6 of themselves.
 
 use super::{DistanceError, Significance, probabilities, sorted, steps};
 use statrs::function::gamma::ln_gamma;
@@ -112,10 +112,6 @@ fn survival(n: usize, d: f64) -> f64 {
 /// `P(D_n^+ >= d) = d sum_j C(n,j) (d + j/n)^(j-1) (1 - d - j/n)^(n-j)`
 fn one_sided(n: usize, d: f64) -> f64 {
     let size = n as f64;
-    if n > 100_000 {
-        // Its expansion, with an error of order 1/n.
-        return (-(6.0 * size * d + 1.0).powi(2) / (18.0 * size)).exp();
-    }
     let term = |j: usize| {
         let (j, rest) = (j as f64, size - j as f64);
         let left = 1.0 - d - j / size;
