@@ -7,7 +7,7 @@
 //! `exp(2 (kappa' - kappa) V nn)` (Ferrenberg and Swendsen, Phys. Rev. Lett. 61 (1988) 2635): the crossing is found on
 //! continuous curves, without a fit.
 
-use cumulants::{Estimate, GammaError, GammaMethod};
+use cumulants::{ChainError, Estimate, GammaMethod};
 use examples::lattice::{Ensemble, Protocol, simulate};
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
@@ -117,7 +117,7 @@ fn work(args: &CriticalArgs) -> Result<(), Failure> {
 }
 
 /// The Binder cumulant at `CENTRE + shift`.
-fn reweighted(ensemble: &Ensemble, shift: f64) -> Result<Estimate, GammaError> {
+fn reweighted(ensemble: &Ensemble, shift: f64) -> Result<Estimate, ChainError> {
     let measured = &ensemble.measured;
     let volume = measured.lattice().volume() as f64;
     let columns = measured.columns(&[Primary::Neighbours, Primary::M2, Primary::M4]);
@@ -136,8 +136,8 @@ fn reweighted(ensemble: &Ensemble, shift: f64) -> Result<Estimate, GammaError> {
 }
 
 /// The hopping at which two Binder cumulants are equal, if it is within reach.
-fn crossing(small: &Ensemble, large: &Ensemble) -> Result<Option<Estimate>, GammaError> {
-    let difference = |shift: f64| -> Result<Estimate, GammaError> {
+fn crossing(small: &Ensemble, large: &Ensemble) -> Result<Option<Estimate>, ChainError> {
+    let difference = |shift: f64| -> Result<Estimate, ChainError> {
         let (a, b) = (reweighted(small, shift)?, reweighted(large, shift)?);
         Ok(Estimate { value: b.value - a.value, error: a.error.hypot(b.error) })
     };

@@ -31,3 +31,49 @@ pub enum ErrorEstimateError {
         found: usize,
     },
 }
+
+/// Correlated measurements cannot be analysed.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// There are no chains, or no quantities.
+    #[error("chains: no measurements")]
+    Empty,
+    /// A chain does not hold whole rows of quantities, or less than four of them.
+    #[error("chain {chain}: {values} values are not four or more rows of {quantities}")]
+    Chain {
+        /// Number of the chain.
+        chain: usize,
+        /// Its length.
+        values: usize,
+        /// Quantities in a row.
+        quantities: usize,
+    },
+    /// A measurement, or the function of their means, is an infinity or a NaN.
+    #[error("chain {chain}, row {row}: not finite")]
+    NotFinite {
+        /// Number of the chain.
+        chain: usize,
+        /// Number of the row.
+        row: usize,
+    },
+    /// The function of the means, or its gradient, is an infinity or a NaN.
+    #[error("the function of the means is not finite")]
+    Function,
+    /// The chains differ in length where they must not.
+    #[error("chain {chain}: {found} measurements, the first has {expected}")]
+    Lengths {
+        /// Number of the chain.
+        chain: usize,
+        /// Its length.
+        found: usize,
+        /// Length of the first chain.
+        expected: usize,
+    },
+    /// `S` must be positive.
+    #[error("S = {value} must be finite and positive")]
+    Stretch {
+        /// What was given.
+        value: f64,
+    },
+}

@@ -25,46 +25,9 @@
 //! | its error | `2 tau_int sqrt( (W + 1/2 - tau_int) / N )` |
 //! | bias | `( mean over chains of f(a_r) - f(a) ) / (R - 1)` for `R > 1` chains |
 
-use crate::{Estimate, cumulants_from_moments};
-use multiversion::multiversion;
-use rayon::prelude::*;
+use crate::autocovariance::lagged_products;
+use crate::{ChainError, Estimate, cumulants_from_moments};
 use serde::{Deserialize, Serialize};
-
-/// Correlated measurements cannot be analysed.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GammaError {
-    /// There are no chains, or no quantities.
-    #[error("chains: no measurements")]
-    Empty,
-    /// A chain does not hold whole rows of quantities, or less than four of them.
-    #[error("chain {chain}: {values} values are not four or more rows of {quantities}")]
-    Chain {
-        /// Number of the chain.
-        chain: usize,
-        /// Its length.
-        values: usize,
-        /// Quantities in a row.
-        quantities: usize,
-    },
-    /// A measurement, or the function of their means, is an infinity or a NaN.
-    #[error("chain {chain}, row {row}: not finite")]
-    NotFinite {
-        /// Number of the chain.
-        chain: usize,
-        /// Number of the row.
-        row: usize,
-    },
-    /// The function of the means, or its gradient, is an infinity or a NaN.
-    #[error("the function of the means is not finite")]
-    Function,
-    /// `S` must be positive.
-    #[error("S = {value} must be finite and positive")]
-    Stretch {
-        /// What was given.
-        value: f64,
-    },
-}
 
 /// A function of means over Markov chains, with what its error rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,7 +81,7 @@ impl GammaEstimate {
 /// let mean = GammaMethod::default().mean(&[&chain])?;
 /// assert!((mean.tau_int - 4.5).abs() < 3.0 * mean.tau_int_error);
 /// assert!(mean.value.abs() < 3.0 * mean.error);
-/// # Ok::<(), cumulants::GammaError>(())
+/// # Ok::<(), cumulants::ChainError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GammaMethod {
@@ -136,20 +99,20 @@ impl GammaMethod {
     /// With another `S`: the ratio of the slowest mode's time to `tau_int` that the window allows for.
     ///
     /// # Errors
-    /// [`GammaError::Stretch`] unless it is finite and positive.
-    pub fn new(stretch: f64) -> Result<Self, GammaError> {
+    /// [`ChainError::Stretch`] unless it is finite and positive.
+    pub fn new(stretch: f64) -> Result<Self, ChainError> {
         if stretch.is_finite() && stretch > 0.0 {
             Ok(Self { stretch })
         } else {
-            Err(GammaError::Stretch { value: stretch })
+            Err(ChainError::Stretch { value: stretch })
         }
     }
 
     /// The mean of one quantity over one or more chains of any lengths.
     ///
     /// # Errors
-    /// [`GammaError`] for chains of less than four measurements, and values that are not finite.
-    pub fn mean(&self, chains: &[&[f64]]) -> Result<GammaEstimate, GammaError> {
+    /// [`ChainError`] for chains of less than four measurements, and values that are not finite.
+    pub fn mean(&self, chains: &[&[f64]]) -> Result<GammaEstimate, ChainError> {
         self.derived(chains, 1, |means| means[0])
     }
 
@@ -164,17 +127,17 @@ impl GammaMethod {
     /// let chain: Vec<f64> = (0..1010).map(|i| f64::from(i * 37 % 101)).flat_map(|x| [x, x * x]).collect();
     /// let variance = GammaMethod::default().derived(&[&chain], 2, |m| m[1] - m[0] * m[0])?;
     /// assert!((variance.value - 850.0).abs() < 1e-9); // of 0, 1, .. 100: (101^2 - 1) / 12
-    /// # Ok::<(), cumulants::GammaError>(())
+    /// # Ok::<(), cumulants::ChainError>(())
     /// ```
     ///
     /// # Errors
-    /// [`GammaError`] for chains of less than four rows or of broken ones, and for anything not finite.
+    /// [`ChainError`] for chains of less than four rows or of broken ones, and for anything not finite.
     pub fn derived(
         &self,
         chains: &[&[f64]],
         quantities: usize,
         f: impl Fn(&[f64]) -> f64,
-    ) -> Result<GammaEstimate, GammaError> {
+    ) -> Result<GammaEstimate, ChainError> {
         check(chains, quantities)?;
         let rows: Vec<usize> = chains.iter().map(|chain| chain.len() / quantities).collect();
         let total = rows.iter().sum::<usize>();
@@ -189,7 +152,7 @@ impl GammaMethod {
 
         let gradient = gradient(chains, &center, total, &f);
         if !value.is_finite() || gradient.iter().any(|slope| !slope.is_finite()) {
-            return Err(GammaError::Function);
+            return Err(ChainError::Function);
         }
         let projected: Vec<Vec<f64>> = chains
             .iter()
@@ -281,12 +244,12 @@ impl GammaMethod {
     /// for (kappa, exact) in GammaMethod::default().cumulants::<4>(&[&chain])?.iter().zip([1.0, 1.0, 2.0, 6.0]) {
     ///     assert!(kappa.estimate().pull(exact).abs() < 4.0);
     /// }
-    /// # Ok::<(), cumulants::GammaError>(())
+    /// # Ok::<(), cumulants::ChainError>(())
     /// ```
     ///
     /// # Errors
     /// As [`derived`](Self::derived).
-    pub fn cumulants<const N: usize>(&self, chains: &[&[f64]]) -> Result<[GammaEstimate; N], GammaError> {
+    pub fn cumulants<const N: usize>(&self, chains: &[&[f64]]) -> Result<[GammaEstimate; N], ChainError> {
         check(chains, 1)?;
         // Powers about the mean: cumulants above the first do not know where the origin is.
         let total: usize = chains.iter().map(|chain| chain.len()).sum();
@@ -319,16 +282,16 @@ impl GammaMethod {
     }
 }
 
-fn check(chains: &[&[f64]], quantities: usize) -> Result<(), GammaError> {
+fn check(chains: &[&[f64]], quantities: usize) -> Result<(), ChainError> {
     if chains.is_empty() || quantities == 0 {
-        return Err(GammaError::Empty);
+        return Err(ChainError::Empty);
     }
     for (chain, values) in chains.iter().enumerate() {
         if values.len() % quantities != 0 || values.len() / quantities < 4 {
-            return Err(GammaError::Chain { chain, values: values.len(), quantities });
+            return Err(ChainError::Chain { chain, values: values.len(), quantities });
         }
         if let Some(at) = values.iter().position(|a| !a.is_finite()) {
-            return Err(GammaError::NotFinite { chain, row: at / quantities });
+            return Err(ChainError::NotFinite { chain, row: at / quantities });
         }
     }
     Ok(())
@@ -377,59 +340,4 @@ fn gradient(chains: &[&[f64]], center: &[f64], total: usize, f: &impl Fn(&[f64])
             (high - low) / (above - below)
         })
         .collect()
-}
-
-/// Lags whose sums are formed together.
-const LAGS: usize = 16;
-
-/// Rows that all these lags are summed over in turn: they stay in the first-level cache.
-const TILE: usize = 2048;
-
-/// Tiles handed to a thread at once.
-const TILES: usize = 8;
-
-/// `sum_i x_i x_(i+t)` over all series, for the lags `t = first, .., first + LAGS - 1`; zero where a series is too short.
-///
-/// The order of the sum is fixed by lanes and tiles, whatever the number of threads.
-fn lagged_products(series: &[Vec<f64>], first: usize) -> [f64; LAGS] {
-    let mut totals = [0.0; LAGS];
-    for x in series {
-        let parts: Vec<[f64; LAGS]> = (0..x.len().div_ceil(TILES * TILE))
-            .into_par_iter()
-            .map(|part| {
-                let mut sums = [0.0; LAGS];
-                for start in (part * TILES..(part + 1) * TILES).map(|tile| tile * TILE) {
-                    for (sum, lag) in sums.iter_mut().zip(first..) {
-                        let end = (start + TILE).min(x.len().saturating_sub(lag));
-                        if start < end {
-                            *sum += dot(&x[start..end], &x[start + lag..end + lag]);
-                        }
-                    }
-                }
-                sums
-            })
-            .collect();
-        for sums in &parts {
-            totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
-        }
-    }
-    totals
-}
-
-/// In lanes, so that the order of the sum is fixed.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    const LANES: usize = 32;
-    let mut sums = [0.0; LANES];
-    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
-    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for lane in 0..LANES {
-            sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
-        }
-    }
-    for ((sum, a), b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
-        *sum = a.mul_add(*b, *sum);
-    }
-    sums.iter().sum()
 }

@@ -69,8 +69,11 @@
 //! G. Aarts, D. E. Habibi, L. Wang and K. Zhou, arXiv:2410.21212. Sample cumulants are those of the
 //! empirical measure (plug-in, bias `O(1/n)`).
 
+mod autocovariance;
+mod blocking;
 mod bootstrap;
 mod control;
+mod convergence;
 mod conversions;
 mod delta;
 pub mod distances;
@@ -90,13 +93,15 @@ mod symmetric_tensor;
 mod two_peak;
 mod words;
 
+pub use blocking::{BlockSize, Blocking, blocking};
 pub use bootstrap::{bootstrap, bootstrap_bins, bootstrap_cumulants};
 pub use control::{Controlled, controlled_cumulants};
+pub use convergence::{Convergence, convergence};
 pub use conversions::{central_from_raw, cumulants_from_moments, moments_from_cumulants, raw_from_central};
 pub use delta::standard_errors;
-pub use error::ErrorEstimateError;
+pub use error::{ChainError, ErrorEstimateError};
 pub use estimate::Estimate;
-pub use gamma::{GammaError, GammaEstimate, GammaMethod};
+pub use gamma::{GammaEstimate, GammaMethod};
 pub use generating::{
     cumulant_generating, forward_cumulant_generating, forward_cumulants, gaussian_cumulant_generating,
     moment_generating,

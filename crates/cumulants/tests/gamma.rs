@@ -1,6 +1,6 @@
 //! The Gamma method against autoregressive chains, whose autocorrelation is known.
 
-use cumulants::{GammaError, GammaMethod};
+use cumulants::{ChainError, GammaMethod};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -106,15 +106,15 @@ fn pyerrors_agrees() {
 #[test]
 fn bad_chains_are_refused() {
     let method = GammaMethod::default();
-    assert_eq!(method.mean(&[]), Err(GammaError::Empty));
-    assert_eq!(method.mean(&[&[1.0; 3]]), Err(GammaError::Chain { chain: 0, values: 3, quantities: 1 }));
+    assert_eq!(method.mean(&[]), Err(ChainError::Empty));
+    assert_eq!(method.mean(&[&[1.0; 3]]), Err(ChainError::Chain { chain: 0, values: 3, quantities: 1 }));
     assert_eq!(
         method.derived(&[&[1.0; 8], &[1.0; 9]], 2, |m| m[0]),
-        Err(GammaError::Chain { chain: 1, values: 9, quantities: 2 })
+        Err(ChainError::Chain { chain: 1, values: 9, quantities: 2 })
     );
-    assert_eq!(method.mean(&[&[1.0, 2.0, f64::NAN, 3.0]]), Err(GammaError::NotFinite { chain: 0, row: 2 }));
-    assert_eq!(method.derived(&[&[1.0; 8]], 1, |m| (-m[0]).sqrt()), Err(GammaError::Function));
-    assert_eq!(GammaMethod::new(0.0), Err(GammaError::Stretch { value: 0.0 }));
+    assert_eq!(method.mean(&[&[1.0, 2.0, f64::NAN, 3.0]]), Err(ChainError::NotFinite { chain: 0, row: 2 }));
+    assert_eq!(method.derived(&[&[1.0; 8]], 1, |m| (-m[0]).sqrt()), Err(ChainError::Function));
+    assert_eq!(GammaMethod::new(0.0), Err(ChainError::Stretch { value: 0.0 }));
 }
 
 proptest! {

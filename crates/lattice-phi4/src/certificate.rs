@@ -17,7 +17,7 @@
 
 use crate::protocol::WATCHED;
 use crate::{Measurements, Observable, Phi4, Probe};
-use cumulants::{Estimate, GammaError, GammaMethod};
+use cumulants::{ChainError, Estimate, GammaMethod};
 use serde::Serialize;
 use std::fmt;
 
@@ -118,8 +118,8 @@ impl Certificate {
     /// Does all checks.
     ///
     /// # Errors
-    /// [`GammaError`] for chains of less than four configurations, or measurements that are not finite.
-    pub fn new(action: &Phi4, evidence: &Evidence<'_>) -> Result<Self, GammaError> {
+    /// [`ChainError`] for chains of less than four configurations, or measurements that are not finite.
+    pub fn new(action: &Phi4, evidence: &Evidence<'_>) -> Result<Self, ChainError> {
         let Evidence { ensemble, per_chain, hot, cold, energy_errors } = *evidence;
         let mut checks = Vec::new();
         let compared = [Observable::Phi2, Observable::VolumeM2];

@@ -29,7 +29,7 @@
 //! The first two see short distances, the third the zero mode.
 
 use crate::{Measurements, Phi4, Primary};
-use cumulants::{GammaError, GammaEstimate, GammaMethod, cumulants_from_moments};
+use cumulants::{ChainError, GammaEstimate, GammaMethod, cumulants_from_moments};
 use std::f64::consts::PI;
 
 /// A function of expectation values.
@@ -156,7 +156,7 @@ impl Observable {
     /// ```
     ///
     /// # Errors
-    /// [`GammaError`] for chains of less than four configurations, and [`GammaError::Function`] where noise leaves the
+    /// [`ChainError`] for chains of less than four configurations, and [`ChainError::Function`] where noise leaves the
     /// formula's domain, such as the square root of a negative `G(0)/G(p_1) - 1`.
     ///
     /// # Panics
@@ -166,7 +166,7 @@ impl Observable {
         action: &Phi4,
         measured: &Measurements,
         per_chain: usize,
-    ) -> Result<GammaEstimate, GammaError> {
+    ) -> Result<GammaEstimate, ChainError> {
         let primaries = self.primaries();
         let rows = measured.columns(&primaries);
         let rows = rows.as_standard_layout();
@@ -260,9 +260,9 @@ impl Observable {
 }
 
 /// The mass from its `cosh`, whose estimate is smooth where the inverse function is not.
-fn mass_from_ratio(ratio: GammaEstimate) -> Result<GammaEstimate, GammaError> {
+fn mass_from_ratio(ratio: GammaEstimate) -> Result<GammaEstimate, ChainError> {
     if ratio.value <= 1.0 {
-        return Err(GammaError::Function);
+        return Err(ChainError::Function);
     }
     let mass = ratio.value.acosh();
     let slope = 1.0 / mass.sinh();

@@ -6,7 +6,7 @@
 //! has become of it: at hopping 0.4 many of them still hold domain walls.
 
 use crate::{Chains, DualAveraging, Hmc, Leap, Measurements, Observable, Phi4, Phi4Error, Update, Wolff};
-use cumulants::GammaError;
+use cumulants::ChainError;
 use ndarray::{Array2, Axis};
 
 /// Chains in equilibrium, half of them from hot starts.
@@ -63,7 +63,7 @@ pub enum ProtocolError {
     Phi4(#[from] Phi4Error),
     /// Measurements that are not numbers.
     #[error(transparent)]
-    Gamma(#[from] GammaError),
+    Gamma(#[from] ChainError),
 }
 
 /// Configurations of several chains, and how they came about.

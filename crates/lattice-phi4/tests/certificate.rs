@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use cumulants::GammaError;
+use cumulants::ChainError;
 use lattice_phi4::ndarray::Array2;
 use lattice_phi4::{
     Certificate, Evidence, Lattice, Measurements, Observable, Phi4, ProtocolError, Simulation, Start,
@@ -104,5 +104,5 @@ fn observables_without_a_value_say_so() {
     let mut measured = Measurements::new(action.lattice());
     measured.extend(wave.view());
     let found = Observable::XiSecondMoment.estimate(&action, &measured, 8);
-    assert_eq!(found, Err(GammaError::Function));
+    assert_eq!(found, Err(ChainError::Function));
 }

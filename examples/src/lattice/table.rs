@@ -1,6 +1,6 @@
 //! The table of observables of an ensemble.
 
-use cumulants::{Estimate, GammaError, GammaEstimate};
+use cumulants::{ChainError, Estimate, GammaEstimate};
 use lattice_phi4::{Measurements, Observable, Phi4};
 
 use crate::{Failure, Row};
@@ -30,13 +30,13 @@ impl Table {
 /// Estimates every observable of [`Observable::TABLE`]; those whose formula has no value for these data are left out.
 ///
 /// # Errors
-/// [`GammaError`] for less than four configurations in a chain.
+/// [`ChainError`] for less than four configurations in a chain.
 pub fn table(action: &Phi4, measured: &Measurements, per_chain: usize) -> Result<Table, Failure> {
     let mut found = Vec::with_capacity(Observable::TABLE.len());
     for observable in Observable::TABLE {
         match observable.estimate(action, measured, per_chain) {
             Ok(estimate) => found.push((observable, estimate)),
-            Err(GammaError::Function) => {}
+            Err(ChainError::Function) => {}
             Err(error) => return Err(error.into()),
         }
     }

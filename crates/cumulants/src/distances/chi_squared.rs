@@ -54,13 +54,20 @@ fn from_terms(terms: impl Iterator<Item = f64>) -> Significance {
         statistic += term;
         bins += 1;
     }
-    let p_value = match bins {
-        // One bin holds everything in both: no freedom left.
-        0 | 1 => 1.0,
-        _ if statistic.is_infinite() => 0.0,
-        _ => gamma_ur(f64::from(bins - 1) / 2.0, statistic / 2.0),
-    };
+    // One bin holds everything in both: no freedom left.
+    let p_value = if bins > 1 { survival(statistic, bins - 1) } else { 1.0 };
     Significance { statistic, p_value }
+}
+
+/// Probability that `chi^2` is larger.
+pub(crate) fn survival(statistic: f64, degrees: u32) -> f64 {
+    if statistic <= 0.0 {
+        1.0
+    } else if statistic.is_infinite() {
+        0.0
+    } else {
+        gamma_ur(f64::from(degrees) / 2.0, statistic / 2.0)
+    }
 }
 
 fn total(entries: &[f64], sample: usize) -> Result<f64, DistanceError> {

@@ -12,7 +12,7 @@
 //! All of them take the samples to be *independent*. Successive configurations of a Markov chain are not: keep one in
 //! `2 tau_int` of them, or the p-values are too small.
 
-mod chi_squared;
+pub(crate) mod chi_squared;
 mod cramer_von_mises;
 mod kolmogorov_smirnov;
 mod mean_discrepancy;
