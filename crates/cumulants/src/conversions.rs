@@ -16,6 +16,8 @@
 
 use num_traits::Num;
 
+use crate::partitions::{stirling_first, stirling_second};
+
 /// Cumulants `kappa_1..=kappa_n` from raw moments `mu_1..=mu_n`, any order, by [3.5].
 ///
 /// In floating point the terms cancel, most badly when the mean is large compared with the width: pass
@@ -78,6 +80,37 @@ pub fn central_from_raw<T: Clone + Num>(raw: &[T]) -> Vec<T> {
 /// ```
 pub fn raw_from_central<T: Clone + Num>(mean: &T, central: &[T]) -> Vec<T> {
     shifted_moments(central, mean)
+}
+
+/// Factorial moments `E[x (x-1) .. (x-k+1)]`, `k = 1..=n`, from raw moments, by Stirling numbers of the first kind.
+///
+/// Natural for counts. The same sum takes cumulants to factorial cumulants, the derivatives of `log E[(1+t)^x]` at zero.
+///
+/// ```
+/// // Poisson distribution of mean 2: factorial moments 2^k, factorial cumulants 2, 0, 0, ..
+/// assert_eq!(cumulants::factorial_from_raw(&[2, 6, 22]), [2, 4, 8]);
+/// assert_eq!(cumulants::factorial_from_raw(&[2, 2, 2]), [2, 0, 0]);
+/// ```
+pub fn factorial_from_raw<T: Clone + Num>(raw: &[T]) -> Vec<T> {
+    combined(&stirling_first(raw.len()), raw)
+}
+
+/// Raw moments from factorial moments, or cumulants from factorial cumulants, by Stirling numbers of the second kind: the
+/// inverse of [`factorial_from_raw`].
+///
+/// ```
+/// // All factorial moments of a Poisson distribution of mean 1 are 1.
+/// assert_eq!(cumulants::raw_from_factorial(&[1, 1, 1, 1, 1]), [1, 2, 5, 15, 52]);
+/// ```
+pub fn raw_from_factorial<T: Clone + Num>(factorial: &[T]) -> Vec<T> {
+    combined(&stirling_second(factorial.len()), factorial)
+}
+
+/// `sum_k table[n][k] x_k` for each order.
+fn combined<T: Clone + Num>(table: &[Vec<T>], x: &[T]) -> Vec<T> {
+    let row =
+        |row: &Vec<T>| row[1..].iter().zip(x).fold(T::zero(), |sum, (a, x)| sum + a.clone() * x.clone());
+    table[1..].iter().map(row).collect()
 }
 
 /// [`cumulants_from_moments`] without allocation. `row` is scratch; all three slices have one length.

@@ -17,7 +17,20 @@
 
 use crate::{ErrorEstimateError, Estimate, Moments};
 
-/// Value and jackknife error of a function of the moments.
+/// A summary of a part of the data that can be joined with those of other parts.
+///
+/// Implemented by [`Moments`], [`WeightedMoments`](crate::WeightedMoments) and [`JointMoments`](crate::JointMoments), and
+/// easily by anything that adds up over the data, such as a histogram.
+pub trait Summary: Clone {
+    /// The summary of both parts together.
+    #[must_use]
+    fn merge(&self, other: &Self) -> Self;
+
+    /// How much data it stands for: their number, or the sum of their weights. Parts of size zero are left out.
+    fn size(&self) -> f64;
+}
+
+/// Value and jackknife error of a function of summaries, such as [`Moments`].
 ///
 /// The value is `f` of all data (not corrected for bias). Empty bins are left out. Cost: `3g` merges and
 /// `g + 1` evaluations of `f` for `g` bins; where `f` returns a non-finite number, so does the estimate.
@@ -36,11 +49,8 @@ use crate::{ErrorEstimateError, Estimate, Moments};
 ///
 /// # Errors
 /// [`ErrorEstimateError::TooFewBins`] for fewer than two non-empty bins.
-pub fn jackknife<const N: usize>(
-    bins: &[Moments<N>],
-    f: impl Fn(&Moments<N>) -> f64,
-) -> Result<Estimate, ErrorEstimateError> {
-    jackknife_all(bins, |moments| [f(moments)]).map(|[estimate]| estimate)
+pub fn jackknife<S: Summary>(bins: &[S], f: impl Fn(&S) -> f64) -> Result<Estimate, ErrorEstimateError> {
+    Ok(Spread::over(bins, 2, |summary| [f(summary)])?.estimate(0))
 }
 
 /// All cumulants `kappa_1..=kappa_N` with jackknife errors; entry `k - 1` is `kappa_k`.
@@ -48,18 +58,11 @@ pub fn jackknife<const N: usize>(
 /// # Errors
 /// [`ErrorEstimateError::TooFewBins`] for fewer than two non-empty bins.
 pub fn jackknife_cumulants<const N: usize>(bins: &[Moments<N>]) -> Result<[Estimate; N], ErrorEstimateError> {
-    jackknife_all(bins, Moments::cumulants)
-}
-
-fn jackknife_all<const N: usize, const M: usize>(
-    bins: &[Moments<N>],
-    f: impl Fn(&Moments<N>) -> [f64; M],
-) -> Result<[Estimate; M], ErrorEstimateError> {
-    let spread = Spread::over(bins, 2, f)?;
+    let spread = Spread::over(bins, 2, Moments::cumulants)?;
     Ok(std::array::from_fn(|k| spread.estimate(k)))
 }
 
-/// How some functions of the moments vary from bin to bin.
+/// How some functions of a summary vary from bin to bin.
 pub(crate) struct Spread<const M: usize> {
     /// Of all data.
     pub(crate) theta: [f64; M],
@@ -72,20 +75,21 @@ pub(crate) struct Spread<const M: usize> {
 impl<const M: usize> Spread<M> {
     /// # Errors
     /// [`ErrorEstimateError::TooFewBins`] for less than `needed` non-empty bins.
-    pub(crate) fn over<const N: usize>(
-        bins: &[Moments<N>],
+    pub(crate) fn over<S: Summary>(
+        bins: &[S],
         needed: usize,
-        f: impl Fn(&Moments<N>) -> [f64; M],
+        f: impl Fn(&S) -> [f64; M],
     ) -> Result<Self, ErrorEstimateError> {
-        let bins: Vec<_> = bins.iter().filter(|bin| bin.count() > 0).copied().collect();
+        let bins: Vec<&S> = bins.iter().filter(|bin| bin.size() != 0.0).collect();
+        let too_few = ErrorEstimateError::TooFewBins { found: bins.len(), needed };
         if bins.len() < needed {
-            return Err(ErrorEstimateError::TooFewBins { found: bins.len(), needed });
+            return Err(too_few);
         }
-        let (total, rests) = leave_one_out(&bins);
+        let (total, rests) = leave_one_out(&bins).ok_or(too_few)?;
         Ok(Self {
             theta: f(&total),
             rests: rests.iter().map(f).collect(),
-            weights: bins.iter().map(|bin| total.count() as f64 / bin.count() as f64).collect(),
+            weights: bins.iter().map(|bin| total.size() / bin.size()).collect(),
         })
     }
 
@@ -114,19 +118,21 @@ impl<const M: usize> Spread<M> {
     }
 }
 
-/// The total and, for each bin, the total of all others: merges of what lies before and after it.
-/// Subtracting a bin from the total would cancel digits instead.
-fn leave_one_out<const N: usize>(bins: &[Moments<N>]) -> (Moments<N>, Vec<Moments<N>>) {
-    let mut rests = vec![Moments::EMPTY; bins.len()];
-    let mut after = Moments::EMPTY;
-    for (rest, bin) in rests.iter_mut().zip(bins).rev() {
-        *rest = after;
-        after = bin.merge(&after);
+/// The total and, for each bin, the total of all others: merges of what lies before and after it. None for fewer than two
+/// bins. Subtracting a bin from the total would cancel digits instead.
+fn leave_one_out<S: Summary>(bins: &[&S]) -> Option<(S, Vec<S>)> {
+    let join = |a: Option<S>, b: Option<&S>| match (a, b) {
+        (Some(a), Some(b)) => Some(a.merge(b)),
+        (a, b) => a.or_else(|| b.cloned()),
+    };
+    let mut after: Vec<Option<S>> = vec![None; bins.len()];
+    for j in (1..bins.len()).rev() {
+        after[j - 1] = Some(after[j].as_ref().map_or_else(|| bins[j].clone(), |after| bins[j].merge(after)));
     }
-    let mut before = Moments::EMPTY;
-    for (rest, bin) in rests.iter_mut().zip(bins) {
-        *rest = before.merge(rest);
-        before = before.merge(bin);
+    let (mut before, mut rests) = (None, Vec::with_capacity(bins.len()));
+    for (bin, after) in bins.iter().zip(&after) {
+        rests.push(join(before.clone(), after.as_ref())?);
+        before = join(before, Some(bin));
     }
-    (before, rests)
+    Some((before?, rests))
 }

@@ -15,10 +15,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::LEAF;
 use crate::partitions::set_partitions;
 use crate::polykays::{JointTerm, TooFewSamples, joint_polykay, joint_sum, joint_terms};
 use crate::symmetric_tensor::{SymmetricTensor, advance, assert_variables, entries, rank};
+use crate::{LEAF, Summary};
 
 /// Count, means and joint central power sums, up to a fixed order, of rows of several variables.
 ///
@@ -288,6 +288,18 @@ impl JointMoments {
                 advance(&mut index);
             }
         }
+    }
+}
+
+impl Summary for JointMoments {
+    /// # Panics
+    /// If variables or order differ.
+    fn merge(&self, other: &Self) -> Self {
+        Self::merge(self, other)
+    }
+
+    fn size(&self) -> f64 {
+        self.count as f64
     }
 }
 

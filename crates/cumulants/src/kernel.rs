@@ -49,6 +49,41 @@ pub(crate) fn centred_sums<const N: usize>(block: &[f64]) -> (f64, [f64; N]) {
     (centre + residual, sums)
 }
 
+/// Returns the weighted mean `m` of a block, whose weights add up to `weight`, and the sums `sum w (x - m)^k`, `k = 1..=N`.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+pub(crate) fn weighted_sums<const N: usize>(block: &[f64], weights: &[f64], weight: f64) -> (f64, [f64; N]) {
+    let (chunks, rest) = block.as_chunks::<LANES>();
+    let (weight_chunks, weight_rest) = weights.as_chunks::<LANES>();
+    // Padding with weight zero.
+    let (mut last, mut last_weights) = ([0.0; LANES], [0.0; LANES]);
+    last[..rest.len()].copy_from_slice(rest);
+    last_weights[..rest.len()].copy_from_slice(weight_rest);
+
+    let mut lanes = [0.0; LANES];
+    for (chunk, weights) in chunks.iter().zip(weight_chunks).chain([(&last, &last_weights)]) {
+        for lane in 0..LANES {
+            lanes[lane] = weights[lane].mul_add(chunk[lane], lanes[lane]);
+        }
+    }
+    let centre = fold(lanes) / weight;
+
+    let mut partial = [[0.0; LANES]; N];
+    for (chunk, weights) in chunks.iter().zip(weight_chunks).chain([(&last, &last_weights)]) {
+        let mut power = *weights;
+        for sums in &mut partial {
+            for lane in 0..LANES {
+                power[lane] *= chunk[lane] - centre;
+                sums[lane] += power[lane];
+            }
+        }
+    }
+    let mut sums = partial.map(fold);
+    let residual = sums[0] / weight;
+    taylor_shift(weight, -residual, &mut sums);
+    sums[0] = 0.0;
+    (centre + residual, sums)
+}
+
 /// Joins two non-empty summaries `(count, mean, central sums)` into the mean and central sums of the union.
 ///
 /// With `delta = mean_b - mean_a` the common mean lies `delta n_b/n` above `mean_a` and `delta n_a/n` below

@@ -81,23 +81,29 @@ mod error;
 mod estimate;
 mod gamma;
 mod generating;
+mod hermite_series;
 mod jackknife;
 mod joint;
 mod k_statistics;
 mod kernel;
+mod legendre;
 mod moments;
 mod pairwise;
 mod partitions;
 mod polykays;
 mod symmetric_tensor;
 mod two_peak;
+mod weighted;
 mod words;
 
 pub use blocking::{BlockSize, Blocking, blocking};
 pub use bootstrap::{bootstrap, bootstrap_bins, bootstrap_cumulants};
 pub use control::{Controlled, controlled_cumulants};
 pub use convergence::{Convergence, convergence};
-pub use conversions::{central_from_raw, cumulants_from_moments, moments_from_cumulants, raw_from_central};
+pub use conversions::{
+    central_from_raw, cumulants_from_moments, factorial_from_raw, moments_from_cumulants, raw_from_central,
+    raw_from_factorial,
+};
 pub use delta::standard_errors;
 pub use error::{ChainError, ErrorEstimateError};
 pub use estimate::Estimate;
@@ -106,16 +112,19 @@ pub use generating::{
     cumulant_generating, forward_cumulant_generating, forward_cumulants, gaussian_cumulant_generating,
     moment_generating,
 };
-pub use jackknife::{jackknife, jackknife_cumulants};
+pub use hermite_series::{HermiteSeries, SeriesError};
+pub use jackknife::{Summary, jackknife, jackknife_cumulants};
 pub use joint::JointMoments;
 pub use k_statistics::{k_statistic_covariance, k_statistics};
-pub use moments::Moments;
+pub use legendre::{Legendre, legendre_transform};
+pub use moments::{Moments, MomentsError};
 pub use num_traits;
 pub use pairwise::{BINS, LEAF, PairwiseMoments};
 pub use polykays::{TooFewSamples, h_statistic, joint_polykay, polykay};
 pub use rand;
 pub use symmetric_tensor::SymmetricTensor;
 pub use two_peak::{two_peak_cumulant_generating, two_peak_cumulants};
+pub use weighted::{UnequalLengths, WeightedMoments};
 
 /// Runs the example of the README as a test.
 #[cfg(doctest)]

@@ -16,6 +16,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Summary;
 use crate::conversions::{cumulants_into, raw_from_central};
 use crate::kernel;
 
@@ -28,9 +29,12 @@ use crate::kernel;
 /// # Bad values
 ///
 /// Nothing is checked while accumulating. A NaN or an infinity in the data, or an overflow of
-/// `(x - m)^k` (from `|x - m|` about `1e38` at order 8), leaves a non-finite sum that survives every merge
-/// and is asked for with [`is_finite`](Self::is_finite). An overflow at order `k` leaves the orders below
+/// `(x - m)^k` (from `|x - m|` about `1e38` at order 8), leaves a non-finite sum that survives every merge;
+/// [`checked`](Self::checked) turns it into an error. An overflow at order `k` leaves the orders below
 /// `k` intact; a NaN in the data spoils all orders. An [`EMPTY`](Self::EMPTY) summary has NaN moments.
+///
+/// Data so large, or so small that `(x - m)^k` underflows (below `1e-38` at order 8), are scaled by a power of two first,
+/// which loses no digit; `kappa_k` scales as its `k`-th power.
 ///
 /// # Serialisation
 ///
@@ -186,7 +190,29 @@ impl<const N: usize> Moments<N> {
     /// True when the mean and all sums are finite, so no sample was NaN or infinite and no power
     /// overflowed. An empty summary is finite.
     pub fn is_finite(&self) -> bool {
-        self.mean.is_finite() && self.sums.iter().all(|s| s.is_finite())
+        self.checked().is_ok()
+    }
+
+    /// The summary itself if it is finite.
+    ///
+    /// ```
+    /// use cumulants::{Moments, MomentsError};
+    /// let large = [1e50, -1e50];
+    /// assert_eq!(Moments::<8>::of(&large).checked(), Err(MomentsError::Overflow { order: 7 }));
+    /// assert!(Moments::<6>::of(&large).checked().is_ok());
+    /// ```
+    ///
+    /// # Errors
+    /// [`MomentsError::NotFinite`] if a sample was NaN or infinite (or the mean overflowed), [`MomentsError::Overflow`] with
+    /// the lowest order at which a power overflowed.
+    pub fn checked(&self) -> Result<Self, MomentsError> {
+        if !self.mean.is_finite() {
+            return Err(MomentsError::NotFinite);
+        }
+        match self.sums.iter().position(|sum| !sum.is_finite()) {
+            Some(at) => Err(MomentsError::Overflow { order: at + 1 }),
+            None => Ok(*self),
+        }
     }
 
     /// `sum (x - centre)^k`, `k = 1..=N`.
@@ -213,10 +239,35 @@ impl<const N: usize> Moments<N> {
     }
 }
 
+impl<const N: usize> Summary for Moments<N> {
+    fn merge(&self, other: &Self) -> Self {
+        Self::merge(self, other)
+    }
+
+    fn size(&self) -> f64 {
+        self.count as f64
+    }
+}
+
 impl<const N: usize> Default for Moments<N> {
     fn default() -> Self {
         Self::EMPTY
     }
+}
+
+/// Moments that are no numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MomentsError {
+    /// A sample was NaN or infinite, or the mean overflowed.
+    #[error("samples: one is NaN or infinite, or their sum overflows")]
+    NotFinite,
+    /// A power of a sample overflowed.
+    #[error("samples: a power of order {order} overflows; scale them down by a power of two")]
+    Overflow {
+        /// The lowest order that does.
+        order: usize,
+    },
 }
 
 /// The serialised form: orders `2..=N`, since the first sum is zero by construction.
@@ -227,12 +278,15 @@ struct Stored {
     sums: Vec<f64>,
 }
 
-/// A stored summary of another order than the type asks for.
+/// A stored summary that is not one of data to this order.
 #[derive(Debug, thiserror::Error)]
-#[error("sums: {found} values, moments to order {order} have {}", order - 1)]
-struct WrongOrder {
-    found: usize,
-    order: usize,
+enum StoredError {
+    #[error("sums: {found} values, moments to order {order} have {}", order - 1)]
+    Order { found: usize, order: usize },
+    #[error("sums: {value} for a sum of squares")]
+    Negative { value: f64 },
+    #[error("count: 0, but mean and sums are not all zero")]
+    Empty,
 }
 
 impl<const N: usize> From<Moments<N>> for Stored {
@@ -242,12 +296,18 @@ impl<const N: usize> From<Moments<N>> for Stored {
 }
 
 impl<const N: usize> TryFrom<Stored> for Moments<N> {
-    type Error = WrongOrder;
+    type Error = StoredError;
 
-    fn try_from(stored: Stored) -> Result<Self, WrongOrder> {
+    fn try_from(stored: Stored) -> Result<Self, StoredError> {
         let mut result = Self::EMPTY;
         if stored.sums.len() + 1 != N {
-            return Err(WrongOrder { found: stored.sums.len(), order: N });
+            return Err(StoredError::Order { found: stored.sums.len(), order: N });
+        }
+        if let Some(&value) = stored.sums.first().filter(|square| **square < 0.0) {
+            return Err(StoredError::Negative { value });
+        }
+        if stored.count == 0 && (stored.mean != 0.0 || stored.sums.iter().any(|sum| *sum != 0.0)) {
+            return Err(StoredError::Empty);
         }
         result.count = stored.count;
         result.mean = stored.mean;

@@ -9,6 +9,8 @@
 //! The complete subtrees of one level are also bins of equal size, which is what error estimates need, so
 //! they are kept.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Moments;
 
 /// Number of values in a leaf: 8 KiB, so that both passes of [`Moments::of`] run in the first-level cache,
@@ -39,7 +41,8 @@ pub const BINS: usize = 256;
 /// assert_eq!(errors[0].value, all.total().mean());
 /// # Ok::<(), cumulants::ErrorEstimateError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored<N>")]
 pub struct PairwiseMoments<const N: usize> {
     /// Complete subtrees, one per set bit of `leaves`, the largest first.
     subtrees: Vec<Moments<N>>,
@@ -133,4 +136,45 @@ impl<const N: usize> PairwiseMoments<N> {
 
 fn merge_from_right<const N: usize>(subtrees: &[Moments<N>]) -> Moments<N> {
     subtrees.iter().rev().fold(Moments::EMPTY, |right, left| left.merge(&right))
+}
+
+/// What is stored, before it has been checked.
+#[derive(Deserialize)]
+struct Stored<const N: usize> {
+    subtrees: Vec<Moments<N>>,
+    leaves: u64,
+    bins: Vec<Moments<N>>,
+    bin_level: u32,
+}
+
+/// A stored summary that cannot have come from leaves.
+#[derive(Debug, thiserror::Error)]
+enum StoredError {
+    #[error("subtrees: {found}, {leaves} leaves make {}", leaves.count_ones())]
+    Subtrees { found: usize, leaves: u64 },
+    #[error(
+        "bins: {found} of 2^{level} leaves each, {leaves} leaves make {expected}, of which {BINS} can be kept"
+    )]
+    Bins { found: usize, level: u32, leaves: u64, expected: u64 },
+    #[error("subtrees and bins: one is empty")]
+    Empty,
+}
+
+impl<const N: usize> TryFrom<Stored<N>> for PairwiseMoments<N> {
+    type Error = StoredError;
+
+    fn try_from(stored: Stored<N>) -> Result<Self, StoredError> {
+        let Stored { subtrees, leaves, bins, bin_level } = stored;
+        if subtrees.len() != leaves.count_ones() as usize {
+            return Err(StoredError::Subtrees { found: subtrees.len(), leaves });
+        }
+        let expected = leaves.checked_shr(bin_level).unwrap_or(0);
+        if bins.len() as u64 != expected || bins.len() > BINS {
+            return Err(StoredError::Bins { found: bins.len(), level: bin_level, leaves, expected });
+        }
+        if subtrees.iter().chain(&bins).any(|moments| moments.count() == 0) {
+            return Err(StoredError::Empty);
+        }
+        Ok(Self { subtrees, leaves, bins, bin_level })
+    }
 }

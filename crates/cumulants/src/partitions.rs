@@ -123,6 +123,20 @@ pub(crate) fn stirling_second<T: Clone + Num>(order: usize) -> Vec<Vec<T>> {
     table
 }
 
+/// Signed Stirling numbers of the first kind: `x (x-1) .. (x-n+1) = sum_k [n][k] x^k`, `0 <= k, n <= order`.
+pub(crate) fn stirling_first<T: Clone + Num>(order: usize) -> Vec<Vec<T>> {
+    let mut table = vec![vec![T::zero(); order + 1]; order + 1];
+    table[0][0] = T::one();
+    let mut last = T::zero();
+    for n in 1..=order {
+        for k in 1..=n {
+            table[n][k] = table[n - 1][k - 1].clone() - last.clone() * table[n - 1][k].clone();
+        }
+        last = last + T::one();
+    }
+    table
+}
+
 /// The number `n` in any number type, by doubling.
 pub(crate) fn integer<T: Clone + Num>(n: u64) -> T {
     (0..u64::BITS - n.leading_zeros()).rev().fold(T::zero(), |value, bit| {

@@ -193,7 +193,7 @@ fn too_little_input_is_refused() {
     assert_eq!(jackknife_cumulants(&bins).unwrap_err(), one_bin);
     assert_eq!(bootstrap_bins(&bins, 10, rng, Moments::mean).unwrap_err(), one_bin);
     assert_eq!(
-        jackknife::<2>(&[], Moments::mean).unwrap_err(),
+        jackknife::<Moments<2>>(&[], Moments::mean).unwrap_err(),
         ErrorEstimateError::TooFewBins { found: 0, needed: 2 }
     );
 
