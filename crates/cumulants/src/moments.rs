@@ -36,6 +36,17 @@ use crate::kernel;
 /// Data so large, or so small that `(x - m)^k` underflows (below `1e-38` at order 8), are scaled by a power of two first,
 /// which loses no digit; `kappa_k` scales as its `k`-th power.
 ///
+/// # Accuracy
+///
+/// For a block of up to a thousand samples the error of `kappa_k` is below
+///
+/// ```text
+/// 4 k eps sum_pi (|pi| - 1)! prod_(B in pi) (1/n) sum_i |x_i - m|^|B| ,       eps = 2.2e-16 ,
+/// ```
+///
+/// the sum over partitions that gives the cumulant, with all its terms made positive: wherever the data lie. Merging adds
+/// the rounding of the means, `eps |m|` against the width of the data, once for each time the number of blocks doubles.
+///
 /// # Serialisation
 ///
 /// Fields `count`, `mean` and `sums` (orders `2..=N`; another length is refused). JSON has no NaN, and

@@ -1,7 +1,7 @@
 //! Error estimates against exact variances and against each other.
 
 use cumulants::{
-    ErrorEstimateError, Moments, PairwiseMoments, bootstrap, bootstrap_bins, bootstrap_cumulants,
+    ErrorEstimateError, Estimate, Moments, PairwiseMoments, bootstrap, bootstrap_bins, bootstrap_cumulants,
     cumulants_from_moments, jackknife, jackknife_cumulants, standard_errors,
 };
 use num_rational::BigRational;
@@ -127,6 +127,61 @@ fn errors_cover_the_true_fluctuation() {
     }
     for square in jackknifed.into_iter().chain(delta).chain([booted]) {
         assert!((square - 1.0).abs() < 0.23, "{jackknifed:?} {delta:?} {booted}");
+    }
+}
+
+/// One-sigma intervals of mean, variance and third cumulant cover 68.27 per cent within three standard errors of 1000
+/// replicas, 4.4 per cent: independent data by all methods, autoregressive ones (`tau_int` up to 20) in bins of 25 `tau_int`.
+#[test]
+fn one_sigma_intervals_cover() {
+    let covers = |estimate: Estimate, exact: f64| usize::from(estimate.pull(exact).abs() < 1.0);
+    let assert_covered = |counts: &[usize], what: &str| {
+        for count in counts {
+            assert!((*count as f64 - 682.7).abs() < 44.2, "{what}: {counts:?} of 1000");
+        }
+    };
+    let mut rng = Pcg64::seed_from_u64(17);
+
+    // Uniform: kappa = 1/2, 1/12, 0.
+    let exact = [0.5, 1.0 / 12.0, 0.0];
+    let (mut booted, mut binned, mut jackknifed) = ([0; 3], [0; 3], [0; 3]);
+    for _ in 0..1000 {
+        let data: Vec<f64> = (0..600).map(|_| rng.random()).collect();
+        let bins: Vec<Moments<3>> = data.chunks(6).map(Moments::of).collect();
+        let all = bootstrap_cumulants::<3, _>(&data, 200, &mut rng).unwrap();
+        let knifed = jackknife_cumulants(&bins).unwrap();
+        for k in 0..3 {
+            booted[k] += covers(all[k], exact[k]);
+            jackknifed[k] += covers(knifed[k], exact[k]);
+            let of_bins = bootstrap_bins(&bins, 200, &mut rng, |m| m.cumulant(k + 1)).unwrap();
+            binned[k] += covers(of_bins, exact[k]);
+        }
+    }
+    assert_covered(&booted, "bootstrap");
+    assert_covered(&binned, "bootstrap of bins");
+    assert_covered(&jackknifed, "jackknife");
+
+    for tau in [2.5, 20.0] {
+        let a: f64 = (2.0 * tau - 1.0) / (2.0 * tau + 1.0);
+        let (mut binned, mut jackknifed) = ([0; 2], [0; 2]);
+        for _ in 0..1000 {
+            let mut x: f64 = rng.sample(StandardNormal);
+            let mut next = |rng: &mut Pcg64| {
+                x = a * x + (1.0 - a * a).sqrt() * rng.sample::<f64, _>(StandardNormal);
+                x
+            };
+            let length = (25.0 * tau) as usize;
+            let data: Vec<f64> = (0..100 * length).map(|_| next(&mut rng)).collect();
+            let bins: Vec<Moments<2>> = data.chunks(length).map(Moments::of).collect();
+            let knifed = jackknife_cumulants(&bins).unwrap();
+            for (k, exact) in [(0, 0.0), (1, 1.0)] {
+                jackknifed[k] += covers(knifed[k], exact);
+                let of_bins = bootstrap_bins(&bins, 200, &mut rng, |m| m.cumulant(k + 1)).unwrap();
+                binned[k] += covers(of_bins, exact);
+            }
+        }
+        assert_covered(&binned, &format!("bootstrap of bins, tau_int {tau}"));
+        assert_covered(&jackknifed, &format!("jackknife, tau_int {tau}"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Summaries of samples: accuracy against exact rationals, merging, bad values, storage.
 
-use cumulants::{Moments, central_from_raw, cumulants_from_moments};
+use cumulants::{Moments, MomentsError, central_from_raw, cumulants_from_moments};
 use num_rational::BigRational;
 use num_traits::ToPrimitive;
 use proptest::prelude::*;
@@ -145,14 +145,14 @@ fn bad_values_stay_visible() {
         let mut data = skewed(100, 8);
         data[50] = bad;
         let merged = Moments::of(&data).merge(&good).merge(&good);
-        assert!(!merged.is_finite());
+        assert_eq!(merged.checked(), Err(MomentsError::NotFinite));
         assert!(!merged.mean().is_finite());
         assert!(merged.cumulant(2).is_nan());
         assert!(!merged.symmetrised().is_finite());
     }
     // 1e50^6 = 1e300 is finite, 1e50^7 is not.
     let overflowed = Moments::<8>::of(&[1e50, -1e50, 0.0]).merge(&good);
-    assert!(!overflowed.is_finite());
+    assert_eq!(overflowed.checked(), Err(MomentsError::Overflow { order: 7 }));
     assert!((1..=6).all(|k| overflowed.central_moment(k).is_finite()));
     assert!((7..=8).all(|k| !overflowed.central_moment(k).is_finite()));
     assert!(good.is_finite());
@@ -165,6 +165,14 @@ fn storage_keeps_every_bit_and_refuses_another_order() {
     assert_eq!(serde_json::from_str::<Moments<8>>(&text).unwrap(), moments);
     let error = serde_json::from_str::<Moments<6>>(&text).unwrap_err().to_string();
     assert!(error.contains("sums: 7 values, moments to order 6 have 5"), "{error}");
+
+    for (damaged, complaint) in [
+        (r#"{"count":2,"mean":1.0,"sums":[-1.0]}"#, "sums: -1 for a sum of squares"),
+        (r#"{"count":0,"mean":1.0,"sums":[0.0]}"#, "count: 0, but"),
+    ] {
+        let error = serde_json::from_str::<Moments<2>>(damaged).unwrap_err().to_string();
+        assert!(error.contains(complaint), "{error}");
+    }
 }
 
 proptest! {

@@ -72,6 +72,32 @@ fn empty_leaves_are_ignored() {
 }
 
 #[test]
+fn storage_keeps_every_bit_and_refuses_damage() {
+    for n in [0, 1, 77, 600] {
+        let moments = pushed(&leaves(n));
+        let text = serde_json::to_string(&moments).unwrap();
+        let mut again: PairwiseMoments<4> = serde_json::from_str(&text).unwrap();
+        assert_eq!(again, moments);
+        // It goes on as if nothing had happened.
+        let mut moments = moments;
+        for leaf in leaves(5) {
+            (again.push(leaf), moments.push(leaf));
+        }
+        assert_eq!(again, moments);
+    }
+    let text = serde_json::to_string(&pushed(&leaves(5))).unwrap();
+    for (from, to, complaint) in [
+        ("\"leaves\":5", "\"leaves\":7", "subtrees: 2, 7 leaves make 3"),
+        ("\"bin_level\":0", "\"bin_level\":1", "bins: 5 of 2^1 leaves each, 5 leaves make 2"),
+        ("\"count\":", "\"count\":0,\"was\":", "count: 0, but mean and sums are not all zero"),
+    ] {
+        assert!(text.contains(from), "{text}");
+        let error = serde_json::from_str::<PairwiseMoments<4>>(&text.replace(from, to)).unwrap_err();
+        assert!(error.to_string().contains(complaint), "{error}");
+    }
+}
+
+#[test]
 fn rounding_stays_small_for_long_data() {
     // 1 and 2 in turn: mean 3/2, central moments 2^-k for even k, with an offset of a million.
     let long: Vec<f64> = (0..1_000_001_u32).map(|i| 1e6 + f64::from(i % 2)).collect();
