@@ -6,19 +6,22 @@
 //! moments `E[(x - mu_1)^n]`. [`Moments`] holds count, mean and central power sums of a sample up to a
 //! fixed order, in a form that can be merged: the summary of a union follows from the summaries of its
 //! parts. [`PairwiseMoments`] fixes the order of merging, so that long data give one answer, bit for bit,
-//! on any number of threads.
+//! on any number of threads. [`WeightedMoments`] does the same for reweighted samples. All of them can be stored and
+//! merged later.
 //!
 //! **Cumulants.** Moments of sums are awkward: every power mixes with all lower ones. Cumulants `kappa_n` are
 //! the combinations that add over independent variables: mean, variance, third central moment, then
 //! `kappa_4 = E[y^4] - 3 E[y^2]^2` and so on: the connected n-point functions of physics. All above the
 //! second vanish for a Gaussian, so they measure interaction. [`cumulants_from_moments`] and
 //! [`moments_from_cumulants`] convert at any order and in any number type, [`central_from_raw`] and
-//! [`raw_from_central`] move the centre; [`Moments::cumulants`] does it for a sample.
+//! [`raw_from_central`] move the centre, [`factorial_from_raw`] and [`raw_from_factorial`] are for counts;
+//! [`Moments::cumulants`] does it for a sample.
 //!
 //! **Generating functions.** All of this is the algebra of `Z[J] = E[e^(Jx)]`, whose derivatives at zero
 //! are the moments, and `W = log Z`, whose derivatives are the cumulants: [`moment_generating`] and
 //! [`cumulant_generating`] of a sample, closed forms for the Gaussian and for the two-peak model
-//! ([`two_peak_cumulants`]), and [`forward_cumulant_generating`] for what a noising process makes of `W`.
+//! ([`two_peak_cumulants`]), and [`forward_cumulant_generating`] for what a noising process makes of `W`. Its
+//! [`legendre_transform`] is the effective action. [`HermiteSeries`] goes back from cumulants to a density.
 //!
 //! **Unbiased estimates.** The plug-in cumulants of a sample are biased by `O(1/n)`. k-statistics
 //! ([`Moments::k_statistic`], [`k_statistics`]) are not, nor are h-statistics for central moments and polykays
@@ -27,17 +30,24 @@
 //!
 //! **Errors.** High cumulants of finite samples fluctuate strongly: for a near-Gaussian sample of size `n`
 //! the standard error of `kappa_k` is about `sqrt(k! kappa_2^k / n)`. An [`Estimate`] carries value and
-//! error, obtained in one of four ways:
+//! error, obtained in one of these ways:
 //!
 //! | data | use | cost |
 //! | --- | --- | --- |
 //! | Markov chains, any function of means | [`GammaMethod`] | window times data |
-//! | bins, correlated data | [`jackknife()`], [`jackknife_cumulants`] | microseconds |
-//! | independent samples, any quantity | [`bootstrap()`], [`bootstrap_cumulants`], [`bootstrap_bins`] | resamples times data |
+//! | a Markov chain, its mean | [`blocking()`] | one pass |
+//! | bins, correlated data | [`jackknife()`] of any [`Summary`], [`jackknife_cumulants`], [`bootstrap_bins`] | microseconds |
+//! | independent samples, any quantity | [`bootstrap()`], [`bootstrap_cumulants`] | resamples times data |
 //! | many independent samples, cumulants | [`standard_errors`] | one pass |
+//!
+//! [`GammaMethod::cumulants`] is the one to start with: value, error, autocorrelation time, bias and effective sample size
+//! of every cumulant of one or more time series.
 //!
 //! Where a sample comes with a twin whose cumulants are known, [`controlled_cumulants`] takes the fluctuation they share
 //! away.
+//!
+//! **Judging samples.** [`convergence()`] asks whether chains have reached one law, [`distances`] how far two samples, or a
+//! sample and a law, are apart.
 //!
 //! # Example
 //!
