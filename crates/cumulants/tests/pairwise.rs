@@ -81,7 +81,8 @@ fn storage_keeps_every_bit_and_refuses_damage() {
         // It goes on as if nothing had happened.
         let mut moments = moments;
         for leaf in leaves(5) {
-            (again.push(leaf), moments.push(leaf));
+            again.push(leaf);
+            moments.push(leaf);
         }
         assert_eq!(again, moments);
     }

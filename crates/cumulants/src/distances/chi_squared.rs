@@ -2,6 +2,10 @@
 
 use super::{DistanceError, Significance};
 use statrs::function::gamma::gamma_ur;
+use std::ops::Range;
+
+/// Totals with which nothing overflows.
+const REASONABLE: Range<f64> = 1e-100..1e100;
 
 /// Pearson's `chi^2 = sum (n_i - n p_i)^2 / (n p_i)` of a histogram against the probabilities of its bins, which are
 /// normalised here.
@@ -22,10 +26,11 @@ use statrs::function::gamma::gamma_ur;
 pub fn chi_squared(counts: &[f64], probabilities: &[f64]) -> Result<Significance, DistanceError> {
     let (total, whole) = (total(counts, 0)?, total(probabilities, 1)?);
     fit(counts, probabilities)?;
-    let terms = counts.iter().zip(probabilities).filter(|(n, p)| **n > 0.0 || **p > 0.0).map(|(n, p)| {
-        let expected = total * p / whole;
-        (n - expected).powi(2) / expected
-    });
+    // Without the sign that a zero may have.
+    let expected = probabilities.iter().map(|p| total * (p.abs() / whole));
+    let bins = counts.iter().zip(expected).filter(|(n, expected)| **n > 0.0 || *expected > 0.0);
+    // In this order an underflow in a bin that should be empty does not hide it.
+    let terms = bins.map(|(n, expected)| (n - expected) * ((n - expected) / expected));
     Ok(from_terms(terms))
 }
 
@@ -82,7 +87,14 @@ fn total(entries: &[f64], sample: usize) -> Result<f64, DistanceError> {
             needed: 2 - usize::from(entries.len() > 1),
         });
     }
-    Ok(entries.iter().sum())
+    let total = entries.iter().sum();
+    if REASONABLE.contains(&total) {
+        return Ok(total);
+    }
+    // One of the largest is to blame.
+    let (element, &value) =
+        entries.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap_or((0, &total));
+    Err(DistanceError::Value { sample, element, value })
 }
 
 fn fit(a: &[f64], b: &[f64]) -> Result<(), DistanceError> {
