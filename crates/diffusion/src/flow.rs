@@ -96,7 +96,8 @@ impl CumulantFlow {
     /// with a linear score has it too: `twin` is an ensemble from the same start under the same [`Noise`], by the same
     /// integrator on the same grid, with the [`GaussianScore`] of the same second cumulant. It is normal at all times, of
     /// mean zero and of the known `variances`, one for each measured step: from [`law_flow`](crate::law_flow), or
-    /// [`euler_maruyama_variance`]. Then [`controlled_cumulants`] takes away what the two have in common.
+    /// [`euler_maruyama_variance`]. On a lattice the twin is a Gaussian field with the same propagator, mode by mode:
+    /// `SpectralScore`, with `Spectrum::draw` and `Spectrum::euler_maruyama_variances`, of the crate `lattice-phi4`. Then [`controlled_cumulants`] takes away what the two have in common.
     ///
     /// The forward process needs none of this: conditioned on the data its noise averages out in closed form, and
     /// [`forward_cumulants`](cumulants::forward_cumulants) of those of the data is the best estimate there is.
