@@ -15,7 +15,6 @@ use crate::kernel::kick_all;
 use crate::spectrum::Filter;
 use crate::update::{Draws, Report, Update};
 use crate::{FieldTransform, Phi4, Phi4Error, Spectrum};
-use rand::Rng;
 use sde_core::ndarray::Array1;
 use sde_core::{Batch, BatchMut, Target, values_mut};
 
@@ -49,15 +48,8 @@ impl FourierHmc {
     /// # Errors
     /// [`Phi4Error`] for a length that is not finite and positive, or no steps.
     pub fn new(length: f64, steps: usize, spectrum: &Spectrum) -> Result<Self, Phi4Error> {
-        if !length.is_finite() {
-            return Err(Phi4Error::NotFinite { name: "length", value: length });
-        }
-        if length <= 0.0 {
-            return Err(Phi4Error::NotPositive { name: "length", value: length });
-        }
-        if steps == 0 {
-            return Err(Phi4Error::NotPositive { name: "steps", value: 0.0 });
-        }
+        let length = Phi4Error::positive("length", length)?;
+        let steps = Phi4Error::at_least_one("steps", steps)?;
         let transform = FieldTransform::new(&spectrum.lattice());
         let propagator = spectrum.modes(&transform);
         let stiffness = propagator.iter().map(|g| g.sqrt().recip()).collect();
@@ -108,12 +100,7 @@ impl Update for FourierHmc {
             let start = self.energy(action, field, &momentum, &mut filter);
             self.integrate(action, field, &mut momentum, &mut filter);
             let difference = self.energy(action, field, &momentum, &mut filter) - start;
-            // A NaN is no reason to accept.
-            let accepted = draws.generator(chain).random::<f64>() < (-difference).exp();
-            if !accepted {
-                field.copy_from_slice(&before);
-            }
-            reports[chain] = Report { acceptance: f64::from(u8::from(accepted)), energy_error: difference };
+            reports[chain] = draws.accept(chain, difference, field, &before);
         }
     }
 }

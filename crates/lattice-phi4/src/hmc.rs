@@ -17,7 +17,6 @@
 use crate::kernel::{Stage, evolve, kick_all, sum_of_squares};
 use crate::update::{Draws, LANES, Report, Update};
 use crate::{Phi4, Phi4Error};
-use rand::Rng;
 use sde_core::ndarray::Array1;
 use sde_core::{Batch, BatchMut, Target, values_mut};
 use serde::{Deserialize, Serialize};
@@ -59,16 +58,8 @@ impl Hmc {
     /// # Errors
     /// [`Phi4Error`] for a length that is not finite and positive, or no steps.
     pub fn new(length: f64, steps: usize, leap: Leap) -> Result<Self, Phi4Error> {
-        if !length.is_finite() {
-            return Err(Phi4Error::NotFinite { name: "length", value: length });
-        }
-        if length <= 0.0 {
-            return Err(Phi4Error::NotPositive { name: "length", value: length });
-        }
-        if steps == 0 {
-            return Err(Phi4Error::NotPositive { name: "steps", value: 0.0 });
-        }
-        Ok(Self { length, steps, leap })
+        let length = Phi4Error::positive("length", length)?;
+        Ok(Self { length, steps: Phi4Error::at_least_one("steps", steps)?, leap })
     }
 
     /// The Metropolis-adjusted Langevin algorithm with step `eps`: one leapfrog step of length `sqrt(2 eps)` proposes
@@ -77,10 +68,7 @@ impl Hmc {
     /// # Errors
     /// [`Phi4Error`] for a step that is not finite and positive.
     pub fn mala(step: f64) -> Result<Self, Phi4Error> {
-        if step.is_nan() || step <= 0.0 {
-            return Err(Phi4Error::NotPositive { name: "step", value: step });
-        }
-        Self::new((2.0 * step).sqrt(), 1, Leap::Leapfrog)
+        Self::new((2.0 * Phi4Error::positive("step", step)?).sqrt(), 1, Leap::Leapfrog)
     }
 
     /// Length of a trajectory.
@@ -165,14 +153,9 @@ impl Update for Hmc {
         }
         let energies_after = energies(action, fields, &normals);
         for (chain, report) in reports.iter_mut().enumerate() {
+            let place = chain * sites..(chain + 1) * sites;
             let difference = energies_after[chain] - energies_before[chain];
-            // A NaN is no reason to accept.
-            let accepted = draws.generator(chain).random::<f64>() < (-difference).exp();
-            if !accepted {
-                let place = chain * sites..(chain + 1) * sites;
-                fields[place.clone()].copy_from_slice(&before[place]);
-            }
-            *report = Report { acceptance: f64::from(u8::from(accepted)), energy_error: difference };
+            *report = draws.accept(chain, difference, &mut fields[place.clone()], &before[place]);
         }
     }
 }

@@ -18,42 +18,26 @@ impl Metropolis {
     /// Proposals of half-width `width`, `hits` for each site.
     ///
     /// # Errors
-    /// [`Phi4Error::NotPositive`] for a width that is not positive, or no hits.
+    /// [`Phi4Error`] for a width that is not finite and positive, or no hits.
     pub fn new(width: f64, hits: usize) -> Result<Self, Phi4Error> {
-        if !width.is_finite() {
-            return Err(Phi4Error::NotFinite { name: "width", value: width });
-        }
-        if width <= 0.0 {
-            return Err(Phi4Error::NotPositive { name: "width", value: width });
-        }
-        if hits == 0 {
-            return Err(Phi4Error::NotPositive { name: "hits", value: 0.0 });
-        }
-        Ok(Self { width, hits })
+        let width = Phi4Error::positive("width", width)?;
+        Ok(Self { width, hits: Phi4Error::at_least_one("hits", hits)? })
     }
 }
 
 impl Update for Metropolis {
     fn update(&self, action: &Phi4, mut fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]) {
         let sites = action.lattice().volume();
-        let table = action.neighbour_table();
-        let degree = 2 * action.lattice().dimension();
-        let (hop, square, quartic) = (2.0 * action.hopping(), 1.0 - 2.0 * action.lambda(), action.lambda());
         for (chain, field) in values_mut(&mut fields).chunks_exact_mut(sites).enumerate() {
             let mut generator = draws.generator(chain);
             let mut accepted = 0_usize;
             for site in 0..sites {
-                let around = &table[site * degree..(site + 1) * degree];
-                let push = hop * around.iter().map(|&there| field[there as usize]).sum::<f64>();
-                let local = |x: f64| {
-                    let x2 = x * x;
-                    quartic.mul_add(x2, square).mul_add(x2, -push * x)
-                };
+                let local = action.at_site(site, field);
                 let mut x = field[site];
-                let mut s = local(x);
+                let mut s = local.at(x);
                 for _ in 0..self.hits {
                     let proposal = self.width.mul_add(generator.random_range(-1.0..1.0), x);
-                    let there = local(proposal);
+                    let there = local.at(proposal);
                     if there <= s || generator.random::<f64>() < (s - there).exp() {
                         (x, s) = (proposal, there);
                         accepted += 1;

@@ -7,6 +7,7 @@
 //! moves have no random direction and carry disturbances over the lattice in straight lines; alone they are not ergodic.
 
 use crate::Phi4;
+use crate::phi4::SiteAction;
 use crate::update::{Draws, Report, Update};
 use rand::Rng;
 use sde_core::{BatchMut, values_mut};
@@ -18,8 +19,9 @@ pub struct Overrelaxation;
 /// Newton steps towards the minimum. Where they end depends on `h` alone, which is all that exactness asks for.
 const NEWTON: usize = 4;
 
-/// Near the `x` with `2 a x + 4 lambda x^3 = h`.
-fn minimum(a: f64, lambda: f64, h: f64) -> f64 {
+/// Near the `x` with `2 a x + 4 lambda x^3 = h`, where `a` is the action's square term and `h` its push.
+fn minimum(local: &SiteAction) -> f64 {
+    let SiteAction { push: h, square: a, quartic: lambda } = *local;
     // For large |h| the quartic term decides: from there Newton's steps cannot overshoot a convex slope.
     let mut x = if lambda > 0.0 { (h / (4.0 * lambda)).cbrt() } else { 0.0 };
     for _ in 0..NEWTON {
@@ -35,21 +37,14 @@ fn minimum(a: f64, lambda: f64, h: f64) -> f64 {
 impl Update for Overrelaxation {
     fn update(&self, action: &Phi4, mut fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]) {
         let sites = action.lattice().volume();
-        let (table, degree) = (action.neighbour_table(), 2 * action.lattice().dimension());
-        let (hop, square, quartic) = (2.0 * action.hopping(), 1.0 - 2.0 * action.lambda(), action.lambda());
         for (chain, field) in values_mut(&mut fields).chunks_exact_mut(sites).enumerate() {
             let mut generator = draws.generator(chain);
             let mut accepted = 0_usize;
             for site in 0..sites {
-                let around = &table[site * degree..(site + 1) * degree];
-                let push = hop * around.iter().map(|&there| field[there as usize]).sum::<f64>();
-                let local = |x: f64| {
-                    let x2 = x * x;
-                    quartic.mul_add(x2, square).mul_add(x2, -push * x)
-                };
+                let local = action.at_site(site, field);
                 let x = field[site];
-                let proposal = 2.0 * minimum(square, quartic, push) - x;
-                let difference = local(proposal) - local(x);
+                let proposal = 2.0 * minimum(&local) - x;
+                let difference = local.at(proposal) - local.at(x);
                 if difference <= 0.0 || generator.random::<f64>() < (-difference).exp() {
                     field[site] = proposal;
                     accepted += 1;
@@ -62,13 +57,13 @@ impl Update for Overrelaxation {
 
 #[cfg(test)]
 mod tests {
-    use super::minimum;
+    use super::{SiteAction, minimum};
 
     #[test]
     fn the_minimum_is_found_where_the_action_is_convex() {
         for (a, lambda) in [(1.0, 0.0), (0.956, 0.022), (0.2, 0.4)] {
             for h in [-30.0, -1.0, 0.0, 0.3, 5.0] {
-                let x = minimum(a, lambda, h);
+                let x = minimum(&SiteAction { push: h, square: a, quartic: lambda });
                 let slope = 2.0 * a * x + 4.0 * lambda * x * x * x - h;
                 assert!(slope.abs() < 1e-2 * (1.0 + h.abs()), "{a} {lambda} {h}: {x}, slope {slope}");
             }

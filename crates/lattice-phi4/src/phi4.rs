@@ -57,6 +57,24 @@ pub enum Phi4Error {
     },
 }
 
+impl Phi4Error {
+    /// A parameter that must be finite and positive.
+    pub(crate) fn positive(name: &'static str, value: f64) -> Result<f64, Self> {
+        if !value.is_finite() {
+            Err(Self::NotFinite { name, value })
+        } else if value <= 0.0 {
+            Err(Self::NotPositive { name, value })
+        } else {
+            Ok(value)
+        }
+    }
+
+    /// A number of things of which there must be one at least.
+    pub(crate) fn at_least_one(name: &'static str, count: usize) -> Result<usize, Self> {
+        if count == 0 { Err(Self::NotPositive { name, value: 0.0 }) } else { Ok(count) }
+    }
+}
+
 /// The action of scalar `phi^4` theory on a lattice [5.4].
 ///
 /// ```
@@ -164,6 +182,15 @@ impl Phi4 {
         &self.neighbours
     }
 
+    /// What the action says of one site while its neighbours stay.
+    pub(crate) fn at_site(&self, site: usize, field: &[f64]) -> SiteAction {
+        let degree = 2 * self.lattice.dimension();
+        let around = &self.neighbours[site * degree..(site + 1) * degree];
+        let sum: f64 = around.iter().map(|&there| field[there as usize]).sum();
+        let Couplings { hopping, lambda } = self.couplings;
+        SiteAction { push: 2.0 * hopping * sum, square: 1.0 - 2.0 * lambda, quartic: lambda }
+    }
+
     /// The parameters.
     pub fn couplings(&self) -> Couplings {
         self.couplings
@@ -177,6 +204,24 @@ impl Phi4 {
     /// `lambda`.
     pub fn lambda(&self) -> f64 {
         self.couplings.lambda
+    }
+}
+
+/// `s(x) = -push x + square x^2 + quartic x^4`
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SiteAction {
+    /// `2 kappa` times the sum of the neighbours.
+    pub(crate) push: f64,
+    /// `1 - 2 lambda`
+    pub(crate) square: f64,
+    /// `lambda`
+    pub(crate) quartic: f64,
+}
+
+impl SiteAction {
+    pub(crate) fn at(&self, x: f64) -> f64 {
+        let x2 = x * x;
+        self.quartic.mul_add(x2, self.square).mul_add(x2, -self.push * x)
     }
 }
 

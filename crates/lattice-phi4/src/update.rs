@@ -5,6 +5,7 @@
 //! fields and the number of sweeps are all the state there is.
 
 use crate::Phi4;
+use rand::Rng;
 use rand_pcg::Pcg64;
 use rayon::prelude::*;
 use sde_core::ndarray::Array2;
@@ -33,6 +34,16 @@ impl Draws {
         let update = mixed(mixed(self.seed).wrapping_add(self.update));
         let chain = mixed(update.wrapping_add((self.first + chain) as u64));
         Pcg64::new((u128::from(update) << 64) | u128::from(chain), u128::from(mixed(chain)))
+    }
+
+    /// Keeps the new field of chain `chain` with probability `min(1, e^(-difference))`, else puts the old one back.
+    pub(crate) fn accept(&self, chain: usize, difference: f64, field: &mut [f64], before: &[f64]) -> Report {
+        // A NaN is no reason to accept.
+        let accepted = self.generator(chain).random::<f64>() < (-difference).exp();
+        if !accepted {
+            field.copy_from_slice(before);
+        }
+        Report { acceptance: f64::from(u8::from(accepted)), energy_error: difference }
     }
 }
 

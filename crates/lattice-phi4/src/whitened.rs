@@ -56,7 +56,8 @@ impl<M: ScoreModel> WhitenedFlow<M> {
         x
     }
 
-    /// Takes whitened fields from noise `floor` to none and turns them into fields `phi`, in place: below the floor the bracket changes no more, and its integral is half of a unit step.
+    /// Takes whitened fields from noise `floor` to none and turns them into fields `phi`, in place: below the floor the
+    /// bracket changes no more, and its integral is half of a unit step.
     ///
     /// # Errors
     /// Of the score.
