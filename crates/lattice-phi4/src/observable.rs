@@ -180,6 +180,12 @@ impl Observable {
         }
     }
 
+    /// The formula put to each configuration by itself: the history of an observable that is linear in its primaries.
+    pub(crate) fn of_each(self, action: &Phi4, measured: &Measurements) -> Vec<f64> {
+        let rows = measured.columns(&self.primaries());
+        rows.outer_iter().map(|row| self.value(action, &row.to_vec())).collect()
+    }
+
     fn primaries(self) -> Vec<Primary> {
         use Primary::{AbsM, CubicNeighbours, LowestMomentum, M2, M4, MCube, Neighbours, Power, Slice};
         match self {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use cumulants::ChainError;
-use lattice_phi4::ndarray::Array2;
+use lattice_phi4::ndarray::{self, Array2};
 use lattice_phi4::{
     Certificate, Evidence, Lattice, Measurements, Observable, Phi4, ProtocolError, Simulation, Start,
     Verdict, equilibrium, paper,
@@ -75,6 +75,17 @@ fn trajectories_of_another_energy_fail() {
         *error += 0.05;
     }
     assert_eq!(failed(&certify(&action, &simulation)), ["exp(-dH)"]);
+}
+
+/// One chain of 32 with fields ten per cent too wide.
+#[test]
+fn a_chain_apart_fails() {
+    let action = action(0.21, 0.022);
+    let mut simulation = equilibrium(&action, 3200, 5, &mut |_, _| ()).unwrap();
+    let per_chain = simulation.per_chain();
+    let mut chain = simulation.fields.slice_mut(ndarray::s![7 * per_chain..8 * per_chain, ..]);
+    chain *= 1.1;
+    assert!(failed(&certify(&action, &simulation)).contains(&"R: action_density"));
 }
 
 #[test]
