@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The same work here and in other packages, in one run on the same threads.
 
-    python3 benches/peers/compare.py [--only sde,mlp] [--rounds 3] [--json FILE]
+    python3 benches/peers/compare.py [--only sde,mlp] [--rounds 3] [--threads 2] [--json FILE]
 
 Makes a virtual environment beside this file from requirements.txt (once), builds our side with cargo, and
 takes turns: every round times ours and each peer one after the other. Each peer is timed in every setting
 of peers.py (float32 and float64, whole arrays and blocks that fit the cache, eager and compiled) and counts
 with its fastest one. Times are nanoseconds per unit of work: per trajectory and step, for training per
-step of 512 samples, for statistics per sample (of a resample).
+step of 512 samples, for statistics per sample (of a resample), for HMC per site and leapfrog step of whole
+trajectories, for Wolff's clusters per flipped site.
 """
 
 import argparse
@@ -22,7 +23,6 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 ENVIRONMENT = HERE / ".venv"
-THREADS = 2
 # The kernels of each group, and who else has them.
 GROUPS = {
     "sde": (["sde_forward_step", "sde_backward_exact_score_step"], ["numpy", "torch"]),
@@ -30,12 +30,12 @@ GROUPS = {
     "moments": (["moments_to_order_8"], ["numpy", "scipy"]),
     "bootstrap": (["bootstrap_of_8_cumulants"], ["numpy"]),
     "gamma": (["gamma_method"], ["pyerrors"]),
+    "hmc": (["hmc_32", "hmc_128", "hmc_1024", "wolff_32"], ["numpy", "numba"]),
 }
 # A BLAS call is one block of ours: threads are ours to spread. glibc keeps large blocks instead of giving
 # them back to the kernel after every operation.
 SETTINGS = {
     "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": str(THREADS),
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "2147483647",
 }
@@ -66,10 +66,11 @@ def build():
 class Peers:
     """A Python process that times one kernel of one peer whenever it is asked to."""
 
-    def __init__(self, python):
-        command = [python, HERE / "peers.py", str(THREADS)]
+    def __init__(self, python, threads):
+        command = [python, HERE / "peers.py", str(threads)]
         pipe = subprocess.PIPE
-        environment = {**os.environ, **SETTINGS}
+        own = {"OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": str(threads)}
+        environment = {**os.environ, **SETTINGS, **own}
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
     def time(self, peer, kernel):
@@ -89,22 +90,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(GROUPS), help=f"groups of kernels, of {', '.join(GROUPS)}")
     parser.add_argument("--rounds", type=int, default=3, help="turns that everyone takes")
+    parser.add_argument("--threads", type=int, default=2, help="threads of everyone")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures to this file")
     arguments = parser.parse_args()
     groups = arguments.only.split(",")
     if unknown := [group for group in groups if group not in GROUPS]:
         parser.error(f"--only: no group {', '.join(unknown)}; there are {', '.join(GROUPS)}")
-    if arguments.rounds < 1:
-        parser.error("--rounds: at least 1")
+    if arguments.rounds < 1 or arguments.threads < 1:
+        parser.error("--rounds and --threads: at least 1")
+    threads = arguments.threads
     kernels = {kernel: GROUPS[group][1] for group in groups for kernel in GROUPS[group][0]}
 
     python, program = environment(), build()
-    peers = Peers(python)
+    peers = Peers(python, threads)
     figures = {kernel: {"ours": [], **{peer: {} for peer in names}} for kernel, names in kernels.items()}
     for turn in range(arguments.rounds):
         for kernel, names in kernels.items():
             print(f"\rround {turn + 1} of {arguments.rounds}: {kernel:30}", end="", file=sys.stderr, flush=True)
-            command = [program, str(THREADS), kernel]
+            command = [program, str(threads), kernel]
             ours = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             figures[kernel]["ours"].append(json.loads(ours)[kernel])
             for peer in names:
@@ -114,7 +117,7 @@ def main():
     print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
 
     results = {}
-    print(f"ns per unit, {THREADS} threads: minimum (median) of {arguments.rounds} rounds")
+    print(f"ns per unit, {threads} threads: minimum (median) of {arguments.rounds} rounds")
     for kernel, figure in figures.items():
         print(f"\n{kernel}")
         rows = [("ours", figure["ours"])]

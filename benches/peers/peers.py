@@ -2,7 +2,8 @@
 
 Every kernel does what ours does: the two-peak model (mu = 1, sigma = 1/4) under g = 10^t with 100 uniform steps,
 and the paper's net 1-64-64-1 with 128 sines and cosines of the time, added to both hidden layers. Statistics are
-those of a million exponential variates, autocorrelated where that matters.
+those of a million exponential variates, autocorrelated where that matters. Lattices are square, with the action of
+arXiv:2410.21212 at hopping 0.27 and lambda 0.022.
 """
 
 import json
@@ -11,6 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import numba
 import numpy as np
 import pyerrors
 import scipy.signal
@@ -420,6 +422,244 @@ def pyerrors_gamma():
     return {"fft": best(SAMPLES, lambda: observable.gamma_method(S=1.5))}
 
 
+# Lattices: trajectories of unit length in ten leapfrog steps, with the draw of momenta, energies and the decision.
+
+HOPPING, COUPLING = 0.27, 0.022
+LEAPS = 10
+# Chains by extent, and trajectories that are timed.
+CHAINS = {32: (64, 20), 128: (16, 4), 1024: (16, 1)}
+
+
+def numpy_hmc(extent):
+    """Blocks of chains with a rim around every lattice, so that neighbours are slices; all operations in place."""
+    chains, trajectories = CHAINS[extent]
+    results = {}
+    for size in sorted({1, 4, 16}):
+        shape = (size, extent, extent)
+        generators = [np.random.Generator(np.random.SFC64(seed)) for seed in range(THREADS)]
+        fields = np.zeros((chains, extent + 2, extent + 2))
+        fields[:, 1:-1, 1:-1] = generators[0].normal(size=(chains, extent, extent))
+        scratch = np.empty((THREADS, 3, *shape))
+        kept = np.empty((THREADS, size, extent + 2, extent + 2))
+
+        def force(x, f, g):
+            x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1] = x[:, -2], x[:, 1], x[:, :, -2], x[:, :, 1]
+            inner = x[:, 1:-1, 1:-1]
+            np.add(x[:, :-2, 1:-1], x[:, 2:, 1:-1], out=f)
+            f += x[:, 1:-1, :-2]
+            f += x[:, 1:-1, 2:]
+            f *= 2 * HOPPING
+            np.multiply(inner, inner, out=g)
+            g *= -4 * COUPLING
+            g -= 2 * (1 - 2 * COUPLING)
+            g *= inner
+            f += g
+
+        def energy(x, p, f, g):
+            force(x, f, g)
+            inner = x[:, 1:-1, 1:-1]
+            np.multiply(inner, inner, out=g)
+            potential = -0.5 * np.einsum("cij,cij->c", inner, f) - COUPLING * np.einsum("cij,cij->c", g, g)
+            return 0.5 * np.einsum("cij,cij->c", p, p) + potential
+
+        def work(thread, start, end):
+            generator, x = generators[thread], fields[start:end]
+            p, f, g = scratch[thread, :, : end - start]
+            inner, old = x[:, 1:-1, 1:-1], kept[thread, : end - start]
+            for _ in range(trajectories):
+                old[...] = x
+                generator.standard_normal(out=p)
+                before = energy(x, p, f, g)
+                force(x, f, g)
+                f *= 0.5 / LEAPS
+                p += f
+                for step in range(LEAPS):
+                    np.multiply(p, 1 / LEAPS, out=g)
+                    inner += g
+                    force(x, f, g)
+                    f *= (1 if step + 1 < LEAPS else 0.5) / LEAPS
+                    p += f
+                reject = generator.random(end - start) >= np.exp(before - energy(x, p, f, g))
+                x[reject] = old[reject]
+
+        units = chains * extent * extent * LEAPS * trajectories
+        results[f"{size} chains together"] = best(units, lambda: over_blocks(chains, size, work))
+    return results
+
+
+# The same loops for one chain and for eight side by side; a row is drifted as soon as no kick needs it any more.
+
+
+@numba.njit(fastmath=True)
+def kick_row(x, p, i, eps):
+    extent = x.shape[0]
+    up, down = x[i - 1 if i > 0 else extent - 1], x[i + 1 if i + 1 < extent else 0]
+    row, out = x[i], p[i]
+    a, b = 2 * HOPPING * eps, 2 * (1 - 2 * COUPLING) * eps
+    c = 4 * COUPLING * eps
+    out[0] += a * (up[0] + down[0] + row[extent - 1] + row[1]) - row[0] * (b + c * row[0] * row[0])
+    for j in range(1, extent - 1):
+        out[j] += a * (up[j] + down[j] + row[j - 1] + row[j + 1]) - row[j] * (b + c * row[j] * row[j])
+    j = extent - 1
+    out[j] += a * (up[j] + down[j] + row[j - 1] + row[0]) - row[j] * (b + c * row[j] * row[j])
+
+
+@numba.njit(fastmath=True)
+def kick_lanes(x, p, i, eps):
+    extent = x.shape[0]
+    up, down = x[i - 1 if i > 0 else extent - 1], x[i + 1 if i + 1 < extent else 0]
+    row, out = x[i], p[i]
+    a, b = 2 * HOPPING * eps, 2 * (1 - 2 * COUPLING) * eps
+    c = 4 * COUPLING * eps
+    for j in range(extent):
+        left, right = row[j - 1 if j > 0 else extent - 1], row[j + 1 if j + 1 < extent else 0]
+        for lane in range(8):
+            y = row[j, lane]
+            out[j, lane] += a * (up[j, lane] + down[j, lane] + left[lane] + right[lane]) - y * (b + c * y * y)
+
+
+@numba.njit(fastmath=True)
+def drift_row(x, p, i, eps):
+    row, momenta = x[i].ravel(), p[i].ravel()
+    for j in range(row.size):
+        row[j] += eps * momenta[j]
+
+
+def make_leaps(kick):
+    @numba.njit(fastmath=True)
+    def leaps(x, p):
+        extent, eps = x.shape[0], 1 / LEAPS
+        for step in range(LEAPS):
+            for i in range(extent):
+                kick(x, p, i, 0.5 * eps if step == 0 else eps)
+                if i > 1:
+                    drift_row(x, p, i - 1, eps)
+            drift_row(x, p, extent - 1, eps)
+            drift_row(x, p, 0, eps)
+        for i in range(extent):
+            kick(x, p, i, 0.5 * eps)
+
+    return leaps
+
+
+@numba.njit(fastmath=True)
+def energies(x, p, out):
+    """Of lattices side by side, `x[i, j, lane]`."""
+    extent, lanes = x.shape[0], x.shape[2]
+    out[:] = 0
+    for i in range(extent):
+        down = x[i + 1 if i + 1 < extent else 0]
+        for j in range(extent):
+            right = x[i, j + 1 if j + 1 < extent else 0]
+            for lane in range(lanes):
+                y, v = x[i, j, lane], p[i, j, lane]
+                s = y * y * (1 - 2 * COUPLING + COUPLING * y * y)
+                out[lane] += 0.5 * v * v + s - 2 * HOPPING * y * (down[j, lane] + right[lane])
+
+
+leaps_row, leaps_lanes = make_leaps(kick_row), make_leaps(kick_lanes)
+
+
+@numba.njit(parallel=True, fastmath=True)
+def numba_trajectories_rows(x, trajectories):
+    chains, extent = x.shape[0], x.shape[1]
+    for chain in numba.prange(chains):
+        p, old = np.empty((extent, extent)), np.empty((extent, extent))
+        before, after = np.empty(1), np.empty(1)
+        for _ in range(trajectories):
+            old[:] = x[chain]
+            flat = p.ravel()
+            for k in range(flat.size):
+                flat[k] = np.random.standard_normal()
+            energies(x[chain].reshape(extent, extent, 1), p.reshape(extent, extent, 1), before)
+            leaps_row(x[chain], p)
+            energies(x[chain].reshape(extent, extent, 1), p.reshape(extent, extent, 1), after)
+            if not np.random.random() < math.exp(before[0] - after[0]):
+                x[chain] = old
+
+
+@numba.njit(parallel=True, fastmath=True)
+def numba_trajectories_lanes(x, trajectories):
+    blocks, extent = x.shape[0], x.shape[1]
+    for block in numba.prange(blocks):
+        p, old = np.empty((extent, extent, 8)), np.empty((extent, extent, 8))
+        before, after = np.empty(8), np.empty(8)
+        for _ in range(trajectories):
+            old[:] = x[block]
+            flat = p.ravel()
+            for k in range(flat.size):
+                flat[k] = np.random.standard_normal()
+            energies(x[block], p, before)
+            leaps_lanes(x[block], p)
+            energies(x[block], p, after)
+            for lane in range(8):
+                if not np.random.random() < math.exp(before[lane] - after[lane]):
+                    x[block, :, :, lane] = old[:, :, lane]
+
+
+def numba_hmc(extent):
+    chains, trajectories = CHAINS[extent]
+    units = chains * extent * extent * LEAPS * trajectories
+    x = np.random.default_rng(1).normal(size=(chains, extent, extent))
+    lanes = np.random.default_rng(1).normal(size=(chains // 8, extent, extent, 8))
+    return {
+        "one chain at a time": best(units, lambda: numba_trajectories_rows(x, trajectories)),
+        "8 chains side by side": best(units, lambda: numba_trajectories_lanes(lanes, trajectories)),
+    }
+
+
+@numba.njit(parallel=True, fastmath=True)
+def wolff_clusters(x, clusters):
+    """Grows and flips clusters in every chain; returns how many sites were flipped."""
+    chains, extent = x.shape[0], x.shape[1]
+    flipped = np.zeros(chains, np.int64)
+    for chain in numba.prange(chains):
+        field = x[chain]
+        stack = np.empty((extent * extent, 2), np.int32)
+        count = 0
+        for _ in range(clusters):
+            i, j = np.random.randint(extent), np.random.randint(extent)
+            field[i, j] = -field[i, j]
+            stack[0, 0], stack[0, 1] = i, j
+            top = 1
+            while top > 0:
+                top -= 1
+                i, j = stack[top, 0], stack[top, 1]
+                count += 1
+                y = -field[i, j]
+                for direction in range(4):
+                    k, l = i, j
+                    if direction == 0:
+                        k = i + 1 if i + 1 < extent else 0
+                    elif direction == 1:
+                        k = i - 1 if i > 0 else extent - 1
+                    elif direction == 2:
+                        l = j + 1 if j + 1 < extent else 0
+                    else:
+                        l = j - 1 if j > 0 else extent - 1
+                    product = y * field[k, l]
+                    if product > 0 and np.random.random() < 1 - math.exp(-4 * HOPPING * product):
+                        field[k, l] = -field[k, l]
+                        stack[top, 0], stack[top, 1] = k, l
+                        top += 1
+        flipped[chain] = count
+    return flipped.sum()
+
+
+def numba_wolff():
+    chains, extent = CHAINS[32][0], 32
+    x = np.random.default_rng(1).normal(size=(chains, extent, extent))
+    for _ in range(100):
+        numba_trajectories_rows(x, 1)
+        wolff_clusters(x, 5)
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        flipped = wolff_clusters(x, 500)
+        times.append((time.perf_counter() - start) * 1e9 / flipped)
+    return {"": min(times)}
+
+
 KERNELS = {
     ("numpy", "sde_forward_step"): lambda: numpy_sde(False),
     ("numpy", "sde_backward_exact_score_step"): lambda: numpy_sde(True),
@@ -433,6 +673,10 @@ KERNELS = {
     ("scipy", "moments_to_order_8"): scipy_moments,
     ("numpy", "bootstrap_of_8_cumulants"): numpy_bootstrap,
     ("pyerrors", "gamma_method"): pyerrors_gamma,
+    **{("numpy", f"hmc_{extent}"): lambda extent=extent: numpy_hmc(extent) for extent in CHAINS},
+    **{("numba", f"hmc_{extent}"): lambda extent=extent: numba_hmc(extent) for extent in CHAINS},
+    ("numpy", "wolff_32"): dict,
+    ("numba", "wolff_32"): numba_wolff,
 }
 
 for line in sys.stdin:

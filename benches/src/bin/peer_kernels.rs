@@ -5,6 +5,7 @@
 use benches::{best_of, forward, grid, reverse, schedule, spread};
 use cumulants::{GammaMethod, LEAF, Moments, PairwiseMoments, bootstrap_cumulants};
 use diffusion::Evolution;
+use lattice_phi4::{Chains, Hmc, Lattice, Leap, Phi4, Wolff};
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -30,6 +31,8 @@ const TRAINING_STEPS: usize = 200;
 /// Samples of a statistic, and resamples of a bootstrap.
 const SAMPLES: usize = 1_000_000;
 const RESAMPLES: usize = 1000;
+/// Steps of a trajectory.
+const LEAPS: usize = 10;
 const REPEATS: usize = 3;
 
 /// Nanoseconds per trajectory and step.
@@ -111,6 +114,40 @@ fn gamma_method() -> f64 {
     })
 }
 
+/// Square lattices at the peers' couplings, in equilibrium as far as a hundred sweeps go.
+fn chains(extent: usize, chains: usize, sweeps: u64) -> (Phi4, Chains) {
+    let lattice = Lattice::new(&[extent, extent]).expect("the extents are valid");
+    let action = Phi4::new(lattice, 0.27, 0.022).expect("the couplings are valid");
+    let mut chains = Chains::hot(&action, chains, 1.0, 1);
+    chains.run(&action, &[&Wolff { clusters: 5 }, &hmc()], sweeps);
+    (action, chains)
+}
+
+/// Trajectories of unit length in ten leapfrog steps.
+fn hmc() -> Hmc {
+    Hmc::new(1.0, LEAPS, Leap::Leapfrog).expect("the parameters are valid")
+}
+
+/// Nanoseconds per site and leapfrog step of whole trajectories.
+fn trajectories(extent: usize, count: usize, trajectories: usize) -> f64 {
+    let (action, mut chains) = chains(extent, count, 1);
+    best_of(REPEATS, chains.fields.len() * LEAPS * trajectories, || {
+        chains.run(&action, &[&hmc()], trajectories as u64);
+    })
+}
+
+/// Nanoseconds per flipped site.
+fn wolff() -> f64 {
+    let (action, mut chains) = chains(32, 64, 100);
+    let sites = chains.fields.len() as f64;
+    let once = |_| {
+        let start = std::time::Instant::now();
+        let summary = chains.run(&action, &[&Wolff { clusters: 500 }], 1);
+        start.elapsed().as_secs_f64() * 1e9 / (summary.acceptance[0] * sites)
+    };
+    (0..REPEATS).map(once).fold(f64::INFINITY, f64::min)
+}
+
 fn time(kernel: &str) -> Option<f64> {
     Some(match kernel {
         "sde_forward_step" => {
@@ -127,6 +164,10 @@ fn time(kernel: &str) -> Option<f64> {
         "moments_to_order_8" => moments(),
         "bootstrap_of_8_cumulants" => resample(),
         "gamma_method" => gamma_method(),
+        "hmc_32" => trajectories(32, 64, 20),
+        "hmc_128" => trajectories(128, 16, 4),
+        "hmc_1024" => trajectories(1024, 16, 1),
+        "wolff_32" => wolff(),
         _ => return None,
     })
 }
