@@ -34,7 +34,14 @@ fn bond<R: Rng>(coupling: f64, x: f64, y: f64, generator: &mut R) -> bool {
 
 impl Update for Wolff {
     /// Reports the flipped sites as a part of all as the acceptance.
-    fn update(&self, action: &Phi4, mut fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]) {
+    fn update(
+        &self,
+        action: &Phi4,
+        mut fields: BatchMut<'_>,
+        draws: &Draws,
+        reports: &mut [Report],
+        _scratch: &mut Vec<f64>,
+    ) {
         let sites = action.lattice().volume();
         let (table, degree) = (action.neighbour_table(), 2 * action.lattice().dimension());
         let coupling = -4.0 * action.hopping();
@@ -66,7 +73,14 @@ impl Update for Wolff {
 
 impl Update for SwendsenWang {
     /// Reports the flipped sites as a part of all as the acceptance.
-    fn update(&self, action: &Phi4, mut fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]) {
+    fn update(
+        &self,
+        action: &Phi4,
+        mut fields: BatchMut<'_>,
+        draws: &Draws,
+        reports: &mut [Report],
+        _scratch: &mut Vec<f64>,
+    ) {
         let sites = action.lattice().volume();
         let (table, degree) = (action.neighbour_table(), 2 * action.lattice().dimension());
         let coupling = -4.0 * action.hopping();

@@ -13,7 +13,7 @@
 
 use crate::kernel::kick_all;
 use crate::spectrum::Filter;
-use crate::update::{Draws, Report, Update};
+use crate::update::{Draws, Report, Update, pieces};
 use crate::{FieldTransform, Phi4, Phi4Error, Spectrum};
 use sde_core::ndarray::Array1;
 use sde_core::{Batch, BatchMut, Target, values_mut};
@@ -56,51 +56,64 @@ impl FourierHmc {
         Ok(Self { length, steps, transform, propagator, stiffness })
     }
 
-    /// Follows one chain for a trajectory.
-    fn integrate(&self, action: &Phi4, field: &mut [f64], momentum: &mut [f64], filter: &mut Filter) {
+    /// Follows one chain for a trajectory; `velocity` becomes that of the last momentum.
+    fn integrate(
+        &self,
+        action: &Phi4,
+        field: &mut [f64],
+        momentum: &mut [f64],
+        velocity: &mut [f64],
+        filter: &mut Filter,
+    ) {
         let eps = self.length / self.steps as f64;
-        let mut velocity = vec![0.0; field.len()];
         kick_all(action, 1, field, momentum, 0.5 * eps);
         for step in 1..=self.steps {
-            filter.apply(momentum, &self.propagator, &mut velocity);
-            for (x, velocity) in field.iter_mut().zip(&velocity) {
+            filter.apply(momentum, &self.propagator, velocity);
+            for (x, velocity) in field.iter_mut().zip(&*velocity) {
                 *x = eps.mul_add(*velocity, *x);
             }
             kick_all(action, 1, field, momentum, if step < self.steps { eps } else { 0.5 * eps });
         }
+        filter.apply(momentum, &self.propagator, velocity);
     }
+}
 
-    fn energy(&self, action: &Phi4, field: &[f64], momentum: &[f64], filter: &mut Filter) -> f64 {
-        let mut velocity = vec![0.0; field.len()];
-        filter.apply(momentum, &self.propagator, &mut velocity);
-        let kinetic = 0.5 * momentum.iter().zip(&velocity).map(|(p, v)| p * v).sum::<f64>();
-        let mut potential = Array1::zeros(1);
-        let row = Batch::from_shape((1, field.len()), field).expect("one configuration");
-        action.action(row, potential.view_mut());
-        potential[0] + kinetic
-    }
+/// `S + pi . (G pi) / 2`
+fn energy(action: &Phi4, field: &[f64], momentum: &[f64], velocity: &[f64]) -> f64 {
+    let mut potential = Array1::zeros(1);
+    let row = Batch::from_shape((1, field.len()), field).expect("one configuration");
+    action.action(row, potential.view_mut());
+    potential[0] + 0.5 * momentum.iter().zip(velocity).map(|(p, v)| p * v).sum::<f64>()
 }
 
 impl Update for FourierHmc {
     /// # Panics
     /// If the action lives on another lattice than the spectrum.
-    fn update(&self, action: &Phi4, mut fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]) {
+    fn update(
+        &self,
+        action: &Phi4,
+        mut fields: BatchMut<'_>,
+        draws: &Draws,
+        reports: &mut [Report],
+        scratch: &mut Vec<f64>,
+    ) {
         let (chains, sites) = fields.dim();
         assert_eq!(sites, self.transform.sites(), "the action and the spectrum live on one lattice");
         let mut filter = Filter::new(&self.transform);
         let fields = values_mut(&mut fields);
-        let mut normals = vec![0.0; fields.len()];
-        draws.normals(sites, &mut normals);
-        let mut momentum = vec![0.0; sites];
+        let [normals, before] = pieces(scratch, fields.len());
+        before.copy_from_slice(fields);
+        draws.normals(sites, normals);
+        let (mut momentum, mut velocity) = (vec![0.0; sites], vec![0.0; sites]);
         for chain in 0..chains {
             let place = chain * sites..(chain + 1) * sites;
-            let field = &mut fields[place.clone()];
-            let before = field.to_vec();
-            filter.apply(&normals[place], &self.stiffness, &mut momentum);
-            let start = self.energy(action, field, &momentum, &mut filter);
-            self.integrate(action, field, &mut momentum, &mut filter);
-            let difference = self.energy(action, field, &momentum, &mut filter) - start;
-            reports[chain] = draws.accept(chain, difference, field, &before);
+            let (field, white) = (&mut fields[place.clone()], &normals[place.clone()]);
+            filter.apply(white, &self.stiffness, &mut momentum);
+            // pi . (G pi) is the square of the white noise.
+            let start = energy(action, field, white, white);
+            self.integrate(action, field, &mut momentum, &mut velocity, &mut filter);
+            let difference = energy(action, field, &momentum, &velocity) - start;
+            reports[chain] = draws.accept(chain, difference, field, &before[place]);
         }
     }
 }
@@ -120,7 +133,8 @@ mod tests {
             let hmc = FourierHmc::new(std::f64::consts::TAU, steps, &spectrum).unwrap();
             let mut filter = Filter::new(&hmc.transform);
             let (mut x, mut p) = (start.clone(), start.iter().rev().copied().collect::<Vec<_>>());
-            hmc.integrate(&action, &mut x, &mut p, &mut filter);
+            let mut velocity = vec![0.0; x.len()];
+            hmc.integrate(&action, &mut x, &mut p, &mut velocity, &mut filter);
             x.iter().zip(&start).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
         };
         // The phase is late by 2 pi eps^2 / 24.

@@ -14,11 +14,10 @@
 //! `phi + eps^2/24 F(phi)`, which is the commutator term of fourth order to the order needed (Yin and Mawhinney,
 //! arXiv:1111.5059; Omelyan, Mryglod and Folk, Comput. Phys. Commun. 151 (2003) 272).
 
-use crate::kernel::{Stage, evolve, kick_all, sum_of_squares};
-use crate::update::{Draws, LANES, Report, Update};
+use crate::kernel::{Stage, action_terms, evolve, kick_all, sums_of_squares};
+use crate::update::{Draws, LANES, Report, Update, pieces};
 use crate::{Phi4, Phi4Error};
-use sde_core::ndarray::Array1;
-use sde_core::{Batch, BatchMut, Target, values_mut};
+use sde_core::{BatchMut, values_mut};
 use serde::{Deserialize, Serialize};
 
 /// Lattices up to this size run several chains side by side.
@@ -81,8 +80,15 @@ impl Hmc {
         self.steps
     }
 
-    /// Follows the equations of motion for one trajectory: `lanes` chains, innermost.
-    pub(crate) fn integrate(&self, action: &Phi4, lanes: usize, field: &mut [f64], momentum: &mut [f64]) {
+    /// Follows the equations of motion for one trajectory: `lanes` chains, innermost. `shifted` is memory for as many fields.
+    pub(crate) fn integrate(
+        &self,
+        action: &Phi4,
+        lanes: usize,
+        field: &mut [f64],
+        momentum: &mut [f64],
+        shifted: &mut [f64],
+    ) {
         let eps = self.length / self.steps as f64;
         match self.leap {
             Leap::Leapfrog => {
@@ -93,13 +99,12 @@ impl Hmc {
                 self.compose(action, lanes, field, momentum, &stages, OMELYAN * eps);
             }
             Leap::ForceGradient => {
-                let mut shifted = vec![0.0; field.len()];
                 let mut kick = eps / 6.0;
                 for _ in 0..self.steps {
                     evolve(action, lanes, field, momentum, &[Stage { kick, drift: 0.5 * eps }]);
                     shifted.copy_from_slice(field);
-                    kick_all(action, lanes, field, &mut shifted, eps * eps / 24.0);
-                    kick_all(action, lanes, &shifted, momentum, 2.0 / 3.0 * eps);
+                    kick_all(action, lanes, field, shifted, eps * eps / 24.0);
+                    kick_all(action, lanes, shifted, momentum, 2.0 / 3.0 * eps);
                     for (x, p) in field.iter_mut().zip(&*momentum) {
                         *x = (0.5 * eps).mul_add(*p, *x);
                     }
@@ -134,56 +139,66 @@ impl Hmc {
 }
 
 impl Update for Hmc {
-    fn update(&self, action: &Phi4, mut fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]) {
+    fn update(
+        &self,
+        action: &Phi4,
+        mut fields: BatchMut<'_>,
+        draws: &Draws,
+        reports: &mut [Report],
+        scratch: &mut Vec<f64>,
+    ) {
         let (chains, sites) = fields.dim();
         let fields = values_mut(&mut fields);
-        let mut normals = vec![0.0; fields.len()];
-        draws.normals(sites, &mut normals);
-        let before = fields.to_vec();
-        let energies_before = energies(action, fields, &normals);
+        let [normals, before, x, p, work] = pieces(scratch, fields.len());
+        draws.normals(sites, normals);
+        before.copy_from_slice(fields);
+        let mut differences = [0.0; LANES];
         if chains == LANES && sites <= SIDE_BY_SIDE {
-            let (mut x, mut p) = (interleaved(fields, sites), interleaved(&normals, sites));
-            self.integrate(action, LANES, &mut x, &mut p);
-            separate(&x, fields, sites);
-            separate(&p, &mut normals, sites);
+            interleave(fields, x);
+            interleave(normals, p);
+            let start = energies::<LANES>(action, x, p, work);
+            self.integrate(action, LANES, x, p, work);
+            let end = energies::<LANES>(action, x, p, work);
+            differences = std::array::from_fn(|chain| end[chain] - start[chain]);
+            separate(x, fields);
         } else {
-            for (x, p) in fields.chunks_exact_mut(sites).zip(normals.chunks_exact_mut(sites)) {
-                self.integrate(action, 1, x, p);
+            let rows = fields.chunks_exact_mut(sites).zip(normals.chunks_exact_mut(sites));
+            for ((x, p), difference) in rows.zip(&mut differences) {
+                let work = &mut work[..sites];
+                let [start] = energies(action, x, p, work);
+                self.integrate(action, 1, x, p, work);
+                let [end] = energies(action, x, p, work);
+                *difference = end - start;
             }
         }
-        let energies_after = energies(action, fields, &normals);
         for (chain, report) in reports.iter_mut().enumerate() {
             let place = chain * sites..(chain + 1) * sites;
-            let difference = energies_after[chain] - energies_before[chain];
-            *report = draws.accept(chain, difference, &mut fields[place.clone()], &before[place]);
+            *report = draws.accept(chain, differences[chain], &mut fields[place.clone()], &before[place]);
         }
     }
 }
 
-/// `H` of every chain.
-fn energies(action: &Phi4, fields: &[f64], momenta: &[f64]) -> Vec<f64> {
-    let sites = action.lattice().volume();
-    let shape = (fields.len() / sites, sites);
-    let mut energies = Array1::zeros(shape.0);
-    action.action(Batch::from_shape(shape, fields).expect("rows are whole"), energies.view_mut());
-    let kinetic = momenta.chunks_exact(sites).map(|p| 0.5 * sum_of_squares(p));
-    energies.iter().zip(kinetic).map(|(s, k)| s + k).collect()
+/// `H` of each of `L` chains, innermost; `force` becomes that on the fields.
+fn energies<const L: usize>(action: &Phi4, fields: &[f64], momenta: &[f64], force: &mut [f64]) -> [f64; L] {
+    force.fill(0.0);
+    kick_all(action, L, fields, force, 1.0);
+    let potential: [f64; L] = action_terms(fields, force, action.lambda());
+    let kinetic: [f64; L] = sums_of_squares(momenta);
+    std::array::from_fn(|chain| 0.5_f64.mul_add(kinetic[chain], potential[chain]))
 }
 
 /// From chain after chain to all chains of a site together.
-fn interleaved(rows: &[f64], sites: usize) -> Vec<f64> {
-    let mut out = vec![0.0; rows.len()];
-    for (site, values) in out.chunks_exact_mut(LANES).enumerate() {
-        for (lane, value) in values.iter_mut().enumerate() {
-            *value = rows[lane * sites + site];
-        }
+fn interleave(rows: &[f64], out: &mut [f64]) {
+    let sites = rows.len() / LANES;
+    for (site, values) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        *values = std::array::from_fn(|lane| rows[lane * sites + site]);
     }
-    out
 }
 
 /// And back.
-fn separate(interleaved: &[f64], rows: &mut [f64], sites: usize) {
-    for (site, values) in interleaved.chunks_exact(LANES).enumerate() {
+fn separate(interleaved: &[f64], rows: &mut [f64]) {
+    let sites = rows.len() / LANES;
+    for (site, values) in interleaved.as_chunks::<LANES>().0.iter().enumerate() {
         for (lane, value) in values.iter().enumerate() {
             rows[lane * sites + site] = *value;
         }
@@ -214,12 +229,12 @@ mod tests {
                 let (action, start, mut p) = setup(extents);
                 let mut x = start.clone();
                 let hmc = Hmc::new(1.0, 10, leap).unwrap();
-                hmc.integrate(&action, 1, &mut x, &mut p);
+                hmc.integrate(&action, 1, &mut x, &mut p, &mut vec![0.0; start.len()]);
                 assert!(x.iter().zip(&start).any(|(x, start)| (x - start).abs() > 0.1));
                 for p in &mut p {
                     *p = -*p;
                 }
-                hmc.integrate(&action, 1, &mut x, &mut p);
+                hmc.integrate(&action, 1, &mut x, &mut p, &mut vec![0.0; start.len()]);
                 for (x, start) in x.iter().zip(&start) {
                     assert!((x - start).abs() < 1e-12, "{extents:?} {leap:?}: {x} {start}");
                 }
@@ -233,9 +248,10 @@ mod tests {
         for (leap, order) in [(Leap::Leapfrog, 2), (Leap::Omelyan, 2), (Leap::ForceGradient, 4)] {
             let error = |steps| {
                 let (action, mut x, mut p) = setup(&[8, 8]);
-                let before = energies(&action, &x, &p)[0];
-                Hmc::new(1.0, steps, leap).unwrap().integrate(&action, 1, &mut x, &mut p);
-                energies(&action, &x, &p)[0] - before
+                let mut work = vec![0.0; x.len()];
+                let [before] = energies(&action, &x, &p, &mut work);
+                Hmc::new(1.0, steps, leap).unwrap().integrate(&action, 1, &mut x, &mut p, &mut work);
+                energies::<1>(&action, &x, &p, &mut work)[0] - before
             };
             let (coarse, fine) = (error(32), error(64));
             let found = (coarse / fine).abs().log2();
@@ -252,15 +268,17 @@ mod tests {
         let p = Chains::hot(&action, LANES, 1.0, 2).fields.into_raw_vec_and_offset().0;
         for leap in Leap::ALL {
             let hmc = Hmc::new(1.0, 7, leap).unwrap();
-            let (mut many, mut momenta) = (interleaved(&x, sites), interleaved(&p, sites));
+            let [mut many, mut momenta, mut work] = [(); 3].map(|()| vec![0.0; x.len()]);
+            interleave(&x, &mut many);
+            interleave(&p, &mut momenta);
             // 2048 sites of eight chains do not fit: several steps go together.
-            hmc.integrate(&action, LANES, &mut many, &mut momenta);
+            hmc.integrate(&action, LANES, &mut many, &mut momenta, &mut work);
             let mut rows = vec![0.0; x.len()];
-            separate(&many, &mut rows, sites);
+            separate(&many, &mut rows);
             for chain in 0..LANES {
                 let place = chain * sites..(chain + 1) * sites;
                 let (mut x, mut p) = (x[place.clone()].to_vec(), p[place.clone()].to_vec());
-                hmc.integrate(&action, 1, &mut x, &mut p);
+                hmc.integrate(&action, 1, &mut x, &mut p, &mut work[..sites]);
                 assert_eq!(x, rows[place], "{leap:?}");
             }
         }

@@ -191,14 +191,40 @@ fn drift(field: &mut [f64], momentum: &[f64], drift: f64) {
     }
 }
 
-/// `sum p^2`, in lanes.
+/// Partial sums of a sum over a lattice: of the sites whose numbers leave the same remainder.
+const SUMS: usize = 16;
+
+/// `sum_x p^2` of each of `L` chains, innermost.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
-pub(crate) fn sum_of_squares(p: &[f64]) -> f64 {
-    let mut sums = [0.0; 16];
-    for p in p.chunks(16) {
-        for (sum, p) in sums.iter_mut().zip(p) {
-            *sum = p.mul_add(*p, *sum);
+pub(crate) fn sums_of_squares<const L: usize>(p: &[f64]) -> [f64; L] {
+    site_sums(p, p, |p, _, sum| p.mul_add(p, sum))
+}
+
+/// `sum_x [ -x F / 2 - lambda x^4 ]` of each of `L` chains, innermost.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+pub(crate) fn action_terms<const L: usize>(x: &[f64], force: &[f64], lambda: f64) -> [f64; L] {
+    site_sums(x, force, |x, force, sum| {
+        let square = x * x;
+        sum - (0.5 * x).mul_add(force, lambda * square * square)
+    })
+}
+
+/// Adds something of each site with `add(a, b, sum)`. The order is the same for any number of chains.
+#[inline(always)]
+fn site_sums<const L: usize>(a: &[f64], b: &[f64], add: impl Fn(f64, f64, f64) -> f64) -> [f64; L] {
+    let (a, b) = (a.as_chunks::<L>().0.as_chunks::<SUMS>(), b.as_chunks::<L>().0.as_chunks::<SUMS>());
+    let mut sums = [[0.0; L]; SUMS];
+    for (a, b) in a.0.iter().zip(b.0) {
+        // Flat, or the compiler gathers what lies side by side.
+        let values = a.as_flattened().iter().zip(b.as_flattened());
+        for (sum, (a, b)) in sums.as_flattened_mut().iter_mut().zip(values) {
+            *sum = add(*a, *b, *sum);
         }
     }
-    sums.iter().sum()
+    for (sums, (a, b)) in sums.iter_mut().zip(a.1.iter().zip(b.1)) {
+        for lane in 0..L {
+            sums[lane] = add(a[lane], b[lane], sums[lane]);
+        }
+    }
+    std::array::from_fn(|lane| sums.iter().map(|sums| sums[lane]).sum())
 }

@@ -80,7 +80,7 @@ pub use phi4::{Couplings, KineticCouplings, Phi4, Phi4Error};
 pub use propagator::{propagator, two_point_function};
 pub use protocol::{ProtocolError, Simulation, Start, equilibrium, paper};
 pub use spectrum::{SpectralScore, Spectrum, SpectrumError};
-pub use update::{Chains, Draws, Report, Summary, Update};
+pub use update::{Chains, Draws, Report, Summary, Update, pieces};
 pub use whitened::WhitenedFlow;
 
 /// Runs the example of the README as a test.

@@ -26,7 +26,14 @@ impl Metropolis {
 }
 
 impl Update for Metropolis {
-    fn update(&self, action: &Phi4, mut fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]) {
+    fn update(
+        &self,
+        action: &Phi4,
+        mut fields: BatchMut<'_>,
+        draws: &Draws,
+        reports: &mut [Report],
+        _scratch: &mut Vec<f64>,
+    ) {
         let sites = action.lattice().volume();
         for (chain, field) in values_mut(&mut fields).chunks_exact_mut(sites).enumerate() {
             let mut generator = draws.generator(chain);

@@ -35,7 +35,14 @@ fn minimum(local: &SiteAction) -> f64 {
 }
 
 impl Update for Overrelaxation {
-    fn update(&self, action: &Phi4, mut fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]) {
+    fn update(
+        &self,
+        action: &Phi4,
+        mut fields: BatchMut<'_>,
+        draws: &Draws,
+        reports: &mut [Report],
+        _scratch: &mut Vec<f64>,
+    ) {
         let sites = action.lattice().volume();
         for (chain, field) in values_mut(&mut fields).chunks_exact_mut(sites).enumerate() {
             let mut generator = draws.generator(chain);

@@ -15,7 +15,7 @@
 //! with a lattice spacing `a` in `d` dimensions, `f = a^(d/2 - 1) f_c`, `m^2 = a^2 m_c^2`, `g = a^(4 - d) g_c`.
 
 use crate::Lattice;
-use crate::kernel::kick_all;
+use crate::kernel::{action_terms, kick_all};
 use ndarray::ArrayViewMut1;
 use sde_core::{Batch, BatchMut, Target, values, values_mut};
 use serde::{Deserialize, Serialize};
@@ -239,7 +239,7 @@ impl Target for Phi4 {
             // is there twice: S = -1/2 sum x F - lambda sum x^4.
             force.fill(0.0);
             kick_all(self, 1, x, &mut force, 1.0);
-            *out = action_terms(x, &force, self.lambda());
+            [*out] = action_terms(x, &force, self.lambda());
         }
     }
 
@@ -251,19 +251,6 @@ impl Target for Phi4 {
             kick_all(self, 1, x, out, 1.0);
         }
     }
-}
-
-/// `sum_x [ -x F / 2 - lambda x^4 ]`, in lanes.
-fn action_terms(x: &[f64], force: &[f64], lambda: f64) -> f64 {
-    const LANES: usize = 16;
-    let mut sums = [0.0; LANES];
-    for (x, force) in x.chunks(LANES).zip(force.chunks(LANES)) {
-        for ((sum, x), force) in sums.iter_mut().zip(x).zip(force) {
-            let square = x * x;
-            *sum -= (0.5 * x).mul_add(*force, lambda * square * square);
-        }
-    }
-    sums.iter().sum()
 }
 
 #[cfg(test)]

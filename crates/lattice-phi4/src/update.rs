@@ -70,7 +70,23 @@ pub struct Report {
 /// A step of a Markov chain that leaves `exp(-S)` invariant.
 pub trait Update: Sync {
     /// Updates a block of chains, shape `(chains, sites)`, and reports on each.
-    fn update(&self, action: &Phi4, fields: BatchMut<'_>, draws: &Draws, reports: &mut [Report]);
+    ///
+    /// `scratch` is memory to work in, see [`pieces`]: it is the same from one sweep to the next, and its contents are arbitrary.
+    fn update(
+        &self,
+        action: &Phi4,
+        fields: BatchMut<'_>,
+        draws: &Draws,
+        reports: &mut [Report],
+        scratch: &mut Vec<f64>,
+    );
+}
+
+/// `K` pieces of `size` values each, with arbitrary contents.
+pub fn pieces<const K: usize>(scratch: &mut Vec<f64>, size: usize) -> [&mut [f64]; K] {
+    scratch.resize(scratch.len().max(K * size), 0.0);
+    let mut rest = scratch.as_mut_slice();
+    std::array::from_fn(|_| rest.split_off_mut(..size).expect("there is room for all pieces"))
 }
 
 /// Independent chains at the same couplings.
@@ -116,13 +132,14 @@ impl Chains {
                 let mut reports = [Report::default(); LANES];
                 let mut acceptance = vec![0.0; schedule.len()];
                 let mut errors = Vec::with_capacity(sweeps as usize * chains);
+                let mut scratch = Vec::new();
                 for sweep in done..done + sweeps {
                     for (place, update) in schedule.iter().enumerate() {
                         let draws =
                             Draws { seed, update: sweep * updates + place as u64, first: block * LANES };
                         let block =
                             BatchMut::from_shape((chains, sites), &mut *fields).expect("rows are whole");
-                        update.update(action, block, &draws, &mut reports[..chains]);
+                        update.update(action, block, &draws, &mut reports[..chains], &mut scratch);
                         acceptance[place] += reports[..chains].iter().map(|r| r.acceptance).sum::<f64>();
                     }
                     errors.extend(reports[..chains].iter().map(|r| r.energy_error));
