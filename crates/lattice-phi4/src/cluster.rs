@@ -29,7 +29,7 @@ pub struct SwendsenWang;
 /// Whether the bond between two fields is set.
 fn bond<R: Rng>(coupling: f64, x: f64, y: f64, generator: &mut R) -> bool {
     let product = x * y;
-    product > 0.0 && generator.random::<f64>() < -(coupling * product).exp_m1()
+    product > 0.0 && generator.random::<f64>() >= (coupling * product).exp()
 }
 
 impl Update for Wolff {
