@@ -82,12 +82,21 @@ pub trait Update: Sync {
     );
 }
 
-/// `K` pieces of `size` values each, with arbitrary contents.
+/// `K` pieces of `size` values each, with arbitrary contents, each at the start of a cache line.
 pub fn pieces<const K: usize>(scratch: &mut Vec<f64>, size: usize) -> [&mut [f64]; K] {
-    scratch.resize(scratch.len().max(K * size), 0.0);
-    let mut rest = scratch.as_mut_slice();
-    std::array::from_fn(|_| rest.split_off_mut(..size).expect("there is room for all pieces"))
+    let whole_lines = size.next_multiple_of(LINE);
+    scratch.resize(scratch.len().max(K * whole_lines + LINE), 0.0);
+    // At most a line, or nothing at all where it cannot be known.
+    let offset = scratch.as_ptr().align_offset(LINE * size_of::<f64>()).min(LINE);
+    let mut rest = &mut scratch[offset..];
+    std::array::from_fn(|_| {
+        let piece = rest.split_off_mut(..whole_lines).expect("there is room for all pieces");
+        &mut piece[..size]
+    })
 }
+
+/// Values of a cache line.
+const LINE: usize = 8;
 
 /// Independent chains at the same couplings.
 #[derive(Clone, Debug, PartialEq)]
