@@ -10,12 +10,13 @@ use crate::Phi4;
 use crate::update::{Draws, Report, Update};
 use rand::Rng;
 use sde_core::{BatchMut, values_mut};
+use serde::{Deserialize, Serialize};
 
 /// Wolff's update: clusters are grown from random sites and flipped, until as many sites were flipped as there are, on
 /// average over many updates one sweep's worth. For a ferromagnet, `hopping >= 0`.
 ///
 /// The number of clusters is fixed beforehand, which detailed balance asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wolff {
     /// Clusters in one update.
     pub clusters: usize,

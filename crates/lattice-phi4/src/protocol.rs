@@ -5,12 +5,14 @@
 //! [`paper`] repeats the published protocol, which keeps one configuration of each chain after 129 trajectories whatever
 //! has become of it: at hopping 0.4 many of them still hold domain walls.
 
+use crate::production::{Kind, Production};
 use crate::{Chains, DualAveraging, Hmc, Leap, Measurements, Observable, Phi4, Phi4Error, Update, Wolff};
 use cumulants::ChainError;
 use ndarray::{Array2, Axis};
+use serde::{Deserialize, Serialize};
 
 /// Chains in equilibrium, half of them from hot starts.
-const CHAINS: usize = 32;
+pub(crate) const CHAINS: usize = 32;
 /// Sweeps before the two groups are first compared.
 const FIRST: u64 = 100;
 /// Sweeps after which chains that still differ are given up.
@@ -24,7 +26,7 @@ const ACCEPTANCE: f64 = 0.85;
 /// Sweeps in which step size and number of clusters are chosen.
 const PILOT: u64 = 100;
 /// Trajectories of the published protocol, their length and steps.
-const PAPER: (u64, f64, usize) = (129, 1.0, 100);
+pub(crate) const PAPER: (u64, f64, usize) = (129, 1.0, 100);
 
 /// What is compared between hot and cold chains, and decides how often a configuration is kept.
 pub(crate) const WATCHED: [Observable; 3] =
@@ -73,7 +75,7 @@ pub struct Simulation {
     pub fields: Array2<f64>,
     /// Number of chains; the first half has hot starts if it was in equilibrium.
     pub chains: usize,
-    /// `dH` of the trajectories between the first configuration and the last.
+    /// `dH` of the last trajectory before each configuration.
     pub energy_errors: Vec<f64>,
     /// Mean acceptance of HMC.
     pub acceptance: f64,
@@ -98,7 +100,8 @@ impl Simulation {
 /// about autocorrelations. Agreement within 2.5 standard errors ends thermalisation, if the window holds ten
 /// autocorrelation times. Configurations are two autocorrelation times apart.
 ///
-/// `watch` is told of every configuration: how many are there, of how many.
+/// `watch` is told of every configuration: how many are there, of how many. For a run that can be stopped and resumed, see
+/// [`Production`].
 ///
 /// # Errors
 /// [`ProtocolError::NotThermal`] after 102,400 sweeps, [`ProtocolError::Antiferromagnet`], and
@@ -109,11 +112,25 @@ pub fn equilibrium(
     seed: u64,
     watch: &mut dyn FnMut(usize, usize),
 ) -> Result<Simulation, ProtocolError> {
+    run(Production::equilibrium(action, configurations, seed)?, action, watch)
+}
+
+fn run(
+    mut production: Production,
+    action: &Phi4,
+    watch: &mut dyn FnMut(usize, usize),
+) -> Result<Simulation, ProtocolError> {
+    while production.done() < production.configurations() {
+        production.advance(action)?;
+        watch(production.done(), production.configurations());
+    }
+    Ok(production.finish())
+}
+
+/// Chains in equilibrium, and how to go on with them.
+pub(crate) fn thermalise(action: &Phi4, seed: u64) -> Result<(Chains, Kind, u64), ProtocolError> {
     if action.hopping() < 0.0 {
         return Err(ProtocolError::Antiferromagnet { hopping: action.hopping() });
-    }
-    if configurations < 4 * CHAINS {
-        return Err(ProtocolError::TooFew { found: configurations, needed: 4 * CHAINS });
     }
     let mut chains = Chains::hot(action, CHAINS, 1.0, seed);
     let cold = Chains::cold(action, CHAINS / 2, 1.0, seed);
@@ -142,22 +159,7 @@ pub fn equilibrium(
         }
         target *= 2;
     };
-
-    let per_chain = configurations.div_ceil(CHAINS);
-    let mut fields = Array2::zeros((per_chain * CHAINS, action.lattice().volume()));
-    let (mut energy_errors, mut acceptance) = (Vec::new(), 0.0);
-    for draw in 0..per_chain {
-        let summary = chains.run(action, &schedule, spacing);
-        energy_errors.extend(summary.energy_errors);
-        acceptance += summary.acceptance[1] / per_chain as f64;
-        let places = fields.outer_iter_mut().skip(draw).step_by(per_chain);
-        for (mut place, field) in places.zip(chains.fields.outer_iter()) {
-            place.assign(&field);
-        }
-        watch((draw + 1) * CHAINS, per_chain * CHAINS);
-    }
-    let thermalisation = PILOT + done;
-    Ok(Simulation { fields, chains: CHAINS, energy_errors, acceptance, thermalisation, spacing })
+    Ok((chains, Kind::Equilibrium { hmc, wolff, spacing }, PILOT + done))
 }
 
 /// Step size and number of clusters for this action, chosen while the chains warm up.
@@ -218,7 +220,8 @@ fn difference(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Where the chains of the published protocol begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Start {
     /// Independent `N(0, 1)` at every site, as published.
     Hot,
@@ -229,7 +232,8 @@ pub enum Start {
 /// `configurations` by the published protocol: one chain each, 129 trajectories of unit length in 100 leapfrog steps, and the
 /// field at the end. Not in equilibrium deep in the ordered phase.
 ///
-/// `watch` is told of every trajectory: how many are done, of how many.
+/// `watch` is told of the configurations: how many are there, of how many. For a run that can be stopped and resumed, see
+/// [`Production`].
 ///
 /// # Errors
 /// [`ProtocolError::TooFew`] for less than four configurations.
@@ -240,32 +244,25 @@ pub fn paper(
     seed: u64,
     watch: &mut dyn FnMut(usize, usize),
 ) -> Result<Simulation, ProtocolError> {
-    if configurations < 4 {
-        return Err(ProtocolError::TooFew { found: configurations, needed: 4 });
-    }
+    run(Production::paper(action, configurations, start, seed)?, action, watch)
+}
+
+/// The trajectories of the published protocol for chains of its own.
+pub(crate) fn published(
+    action: &Phi4,
+    first: usize,
+    chains: usize,
+    start: Start,
+    seed: u64,
+) -> Result<(Chains, Vec<f64>, f64), ProtocolError> {
     let (trajectories, length, steps) = PAPER;
     let hmc = Hmc::new(length, steps, Leap::Leapfrog)?;
     let mut chains = match start {
-        Start::Hot => Chains::hot(action, configurations, 1.0, seed),
-        Start::Cold => Chains::cold(action, configurations, 1.0, seed),
+        Start::Hot => Chains::hot_from(action, first, chains, 1.0, seed),
+        // A part begins at an even number: signs go on in turn.
+        Start::Cold => Chains::cold(action, chains, 1.0, seed).numbered_from(first),
     };
-    let (mut energy_errors, mut acceptance) = (Vec::new(), 0.0);
-    for trajectory in 0..trajectories {
-        let summary = chains.run(action, &[&hmc], 1);
-        acceptance += summary.acceptance[0] / trajectories as f64;
-        // Only the end of the run can be near equilibrium.
-        if 4 * trajectory >= 3 * trajectories {
-            energy_errors.extend(summary.energy_errors);
-        }
-        watch(trajectory as usize + 1, trajectories as usize);
-    }
-    let fields = chains.fields;
-    Ok(Simulation {
-        fields,
-        chains: configurations,
-        energy_errors,
-        acceptance,
-        thermalisation: trajectories,
-        spacing: trajectories,
-    })
+    let summary = chains.run(action, &[&hmc], trajectories);
+    let last = summary.energy_errors.row(trajectories as usize - 1).to_vec();
+    Ok((chains, last, summary.acceptance[0]))
 }

@@ -107,22 +107,41 @@ pub struct Chains {
     pub sweeps: u64,
     /// Seed of everything random.
     pub seed: u64,
+    /// Number of the first chain, a multiple of eight: random numbers belong to a chain by its number.
+    first: usize,
 }
 
 impl Chains {
     /// Chains that start from independent normal numbers of standard deviation `width`.
     pub fn hot(action: &Phi4, chains: usize, width: f64, seed: u64) -> Self {
-        let mut fields = Array2::zeros((chains, action.lattice().volume()));
-        Noise::new(seed, START).block(0, 0).fill(0, values_mut(&mut fields.view_mut()));
+        Self::hot_from(action, 0, chains, width, seed)
+    }
+
+    /// The same, with the chains numbered from `first` on: a part of more chains.
+    pub(crate) fn hot_from(action: &Phi4, first: usize, chains: usize, width: f64, seed: u64) -> Self {
+        let sites = action.lattice().volume();
+        let mut fields = Array2::zeros((chains, sites));
+        let start = Noise::new(seed, START).block(0, (first * sites) as u64);
+        start.fill(0, values_mut(&mut fields.view_mut()));
         fields *= width;
-        Self { fields, sweeps: 0, seed }
+        Self { fields, sweeps: 0, seed, first }
     }
 
     /// Chains that start from constant fields, `value` and `-value` in turn.
     pub fn cold(action: &Phi4, chains: usize, value: f64, seed: u64) -> Self {
         let shape = (chains, action.lattice().volume());
         let fields = Array2::from_shape_fn(shape, |(chain, _)| if chain % 2 == 0 { value } else { -value });
-        Self { fields, sweeps: 0, seed }
+        Self { fields, sweeps: 0, seed, first: 0 }
+    }
+
+    /// The same chains, numbered from `first` on.
+    pub(crate) fn numbered_from(self, first: usize) -> Self {
+        Self { first, ..self }
+    }
+
+    /// Chains that go on from these fields.
+    pub(crate) fn resumed(fields: Array2<f64>, sweeps: u64, seed: u64) -> Self {
+        Self { fields, sweeps, seed, first: 0 }
     }
 
     /// Does `sweeps` sweeps, each of them all updates of `schedule` in turn, and returns the mean report of each update over
@@ -130,7 +149,7 @@ impl Chains {
     ///
     /// The result does not depend on the number of threads.
     pub fn run(&mut self, action: &Phi4, schedule: &[&dyn Update], sweeps: u64) -> Summary {
-        let (sites, seed, done) = (action.lattice().volume(), self.seed, self.sweeps);
+        let (sites, seed, done, first) = (action.lattice().volume(), self.seed, self.sweeps, self.first);
         assert_eq!(self.fields.ncols(), sites, "a configuration has one value per site");
         let updates = schedule.len() as u64;
         let blocks: Vec<(Vec<f64>, Vec<f64>)> = values_mut(&mut self.fields.view_mut())
@@ -144,8 +163,11 @@ impl Chains {
                 let mut scratch = Vec::new();
                 for sweep in done..done + sweeps {
                     for (place, update) in schedule.iter().enumerate() {
-                        let draws =
-                            Draws { seed, update: sweep * updates + place as u64, first: block * LANES };
+                        let draws = Draws {
+                            seed,
+                            update: sweep * updates + place as u64,
+                            first: first + block * LANES,
+                        };
                         let block =
                             BatchMut::from_shape((chains, sites), &mut *fields).expect("rows are whole");
                         update.update(action, block, &draws, &mut reports[..chains], &mut scratch);

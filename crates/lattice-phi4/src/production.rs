@@ -1,0 +1,327 @@
+//! Ensembles in the making, which can be stopped and resumed.
+//!
+//! A [`Production`] is all the state there is between two configurations. Saved to a folder it consists of numbered parts,
+//! ensembles themselves, which never change once they are written, and of `state.json`, which says how many of them there are
+//! and is replaced as a whole: whenever the program is killed, the folder holds the last state that was saved, or the one
+//! before. Going on from there gives the same configurations, bit for bit, as if nothing had happened.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::files::replace;
+use crate::protocol::{CHAINS, PAPER, published, thermalise};
+use crate::{
+    Chains, EnsembleError, EnsembleReader, EnsembleWriter, Hmc, Phi4, ProtocolError, Provenance, Simulation,
+    Start, Update, Wolff,
+};
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+/// Chains of the published protocol that are run at once: a multiple of eight.
+const TOGETHER: usize = 256;
+/// Version of the format.
+const FORMAT: u32 = 1;
+
+/// How configurations come about.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// A configuration of each of 32 chains after every `spacing` sweeps.
+    Equilibrium { hmc: Hmc, wolff: Wolff, spacing: u64 },
+    /// A chain for each configuration.
+    Paper { start: Start },
+}
+
+/// An ensemble in the making.
+///
+/// ```
+/// use lattice_phi4::{Lattice, Phi4, Production, equilibrium};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let action = Phi4::new(Lattice::new(&[8, 8])?, 0.21, 0.022)?;
+/// let mut production = Production::equilibrium(&action, 640, 1)?;
+/// for _ in 0..5 {
+///     production.advance(&action)?;
+/// }
+/// production.save(&action, folder)?;
+///
+/// // Another day, perhaps in another program:
+/// let mut again = Production::resume(&action, production.run(), folder)?.expect("it was saved");
+/// while again.done() < again.configurations() {
+///     again.advance(&action)?;
+/// }
+/// assert_eq!(again.finish(), equilibrium(&action, 640, 1, &mut |_, _| ())?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Production {
+    run: Run,
+    kind: Kind,
+    sweeps: u64,
+    thermalisation: u64,
+    acceptance: f64,
+    energy_errors: Vec<f64>,
+    sites: usize,
+    /// The chains as they were before the first configuration, then all configurations in the order in which they came.
+    fields: Vec<f64>,
+    /// Rows of `fields` before the first configuration.
+    starts: usize,
+    /// Rows of `fields` that are saved, and in how many parts.
+    saved: usize,
+    parts: usize,
+}
+
+/// What was asked for: two runs with the same answers are the same run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Configurations, as many as will be there.
+    pub configurations: usize,
+    /// Seed.
+    pub seed: u64,
+    /// The start of the published protocol; none for equilibrium.
+    pub start: Option<Start>,
+}
+
+impl Run {
+    /// Of [`equilibrium`](crate::equilibrium).
+    pub fn equilibrium(configurations: usize, seed: u64) -> Self {
+        Self { configurations: configurations.next_multiple_of(CHAINS), seed, start: None }
+    }
+
+    /// Of [`paper`](crate::paper).
+    pub fn paper(configurations: usize, start: Start, seed: u64) -> Self {
+        Self { configurations, seed, start: Some(start) }
+    }
+}
+
+impl Production {
+    /// Brings chains to equilibrium, see [`equilibrium`](crate::equilibrium), and has no configuration yet.
+    ///
+    /// # Errors
+    /// As [`equilibrium`](crate::equilibrium).
+    pub fn equilibrium(action: &Phi4, configurations: usize, seed: u64) -> Result<Self, ProtocolError> {
+        if configurations < 4 * CHAINS {
+            return Err(ProtocolError::TooFew { found: configurations, needed: 4 * CHAINS });
+        }
+        let (chains, kind, thermalisation) = thermalise(action, seed)?;
+        let mut new = Self::new(action, Run::equilibrium(configurations, seed), kind);
+        new.fields = chains.fields.into_raw_vec_and_offset().0;
+        (new.sweeps, new.thermalisation, new.starts) = (chains.sweeps, thermalisation, CHAINS);
+        Ok(new)
+    }
+
+    /// The published protocol, see [`paper`](crate::paper), without a configuration yet.
+    ///
+    /// # Errors
+    /// As [`paper`](crate::paper).
+    pub fn paper(
+        action: &Phi4,
+        configurations: usize,
+        start: Start,
+        seed: u64,
+    ) -> Result<Self, ProtocolError> {
+        if configurations < 4 {
+            return Err(ProtocolError::TooFew { found: configurations, needed: 4 });
+        }
+        let mut new = Self::new(action, Run::paper(configurations, start, seed), Kind::Paper { start });
+        new.thermalisation = PAPER.0;
+        Ok(new)
+    }
+
+    fn new(action: &Phi4, run: Run, kind: Kind) -> Self {
+        Self {
+            run,
+            kind,
+            sweeps: 0,
+            thermalisation: 0,
+            acceptance: 0.0,
+            energy_errors: Vec::new(),
+            sites: action.lattice().volume(),
+            fields: Vec::new(),
+            starts: 0,
+            saved: 0,
+            parts: 0,
+        }
+    }
+
+    /// What was asked for.
+    pub fn run(&self) -> Run {
+        self.run
+    }
+
+    /// Configurations that are there.
+    pub fn done(&self) -> usize {
+        self.fields.len() / self.sites - self.starts
+    }
+
+    /// Configurations that will be there.
+    pub fn configurations(&self) -> usize {
+        self.run.configurations
+    }
+
+    /// Makes the next configurations: one of each chain in equilibrium, up to 256 by the published protocol. Nothing if all
+    /// are there.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Phi4`], which the parameters of a production cannot cause.
+    pub fn advance(&mut self, action: &Phi4) -> Result<(), ProtocolError> {
+        let left = self.run.configurations.saturating_sub(self.done());
+        if left == 0 {
+            return Ok(());
+        }
+        match self.kind {
+            Kind::Equilibrium { hmc, wolff, spacing } => {
+                let last = self.fields.len() - CHAINS * self.sites;
+                let fields = Array2::from_shape_vec((CHAINS, self.sites), self.fields[last..].to_vec())
+                    .expect("the last rows are the chains");
+                let mut chains = Chains::resumed(fields, self.sweeps, self.run.seed);
+                let schedule: [&dyn Update; 2] = [&wolff, &hmc];
+                let summary = chains.run(action, &schedule, spacing);
+                self.acceptance += summary.acceptance[1] * CHAINS as f64;
+                self.energy_errors.extend(summary.energy_errors.row(spacing as usize - 1));
+                self.sweeps = chains.sweeps;
+                self.fields.extend(chains.fields);
+            }
+            Kind::Paper { start } => {
+                let count = left.min(TOGETHER);
+                let (chains, last, acceptance) = published(action, self.done(), count, start, self.run.seed)?;
+                self.acceptance += acceptance * count as f64;
+                self.energy_errors.extend(last);
+                self.fields.extend(chains.fields);
+            }
+        }
+        Ok(())
+    }
+
+    /// The ensemble, chain after chain, of the configurations that are there.
+    pub fn finish(self) -> Simulation {
+        let (done, sites) = (self.done(), self.sites);
+        let rows = &self.fields[self.starts * sites..];
+        let acceptance = self.acceptance / done.max(1) as f64;
+        let (chains, spacing) = match self.kind {
+            Kind::Equilibrium { spacing, .. } => (CHAINS, spacing),
+            Kind::Paper { .. } => (done, self.thermalisation),
+        };
+        let per_chain = done / chains.max(1);
+        let order = (0..chains).flat_map(|chain| (0..per_chain).map(move |draw| draw * chains + chain));
+        let mut fields = Array2::zeros((done, sites));
+        for (mut field, row) in fields.outer_iter_mut().zip(order) {
+            field.as_slice_mut().expect("rows are contiguous").copy_from_slice(&rows[row * sites..][..sites]);
+        }
+        let (energy_errors, thermalisation) = (self.energy_errors, self.thermalisation);
+        Simulation { fields, chains, energy_errors, acceptance, thermalisation, spacing }
+    }
+
+    /// Saves what is new since the last time to `folder`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`EnsembleError`]; the state saved before is still there then.
+    pub fn save(&mut self, action: &Phi4, folder: &Path) -> Result<(), EnsembleError> {
+        fs::create_dir_all(folder).map_err(|source| EnsembleError::written(folder, source))?;
+        let rows = self.fields.len() / self.sites;
+        if rows > self.saved {
+            let couplings = action.couplings();
+            let provenance = Provenance {
+                hopping: couplings.hopping,
+                lambda: couplings.lambda,
+                seed: self.run.seed,
+                protocol: "part of an ensemble, in the order of its making".into(),
+                chains: 1,
+            };
+            let (lattice, new) = (action.lattice(), rows - self.saved);
+            let mut writer = EnsembleWriter::create(part(folder, self.parts), lattice, new, provenance)?;
+            let fields = ArrayView2::from_shape((new, self.sites), &self.fields[self.saved * self.sites..]);
+            writer.push(fields.expect("rows are whole"))?;
+            writer.finish()?;
+        }
+        let parts = self.parts + usize::from(rows > self.saved);
+        let state = State {
+            format: FORMAT,
+            couplings: action.couplings(),
+            extents: action.lattice().extents().to_vec(),
+            run: self.run,
+            kind: self.kind,
+            sweeps: self.sweeps,
+            thermalisation: self.thermalisation,
+            acceptance: self.acceptance,
+            starts: self.starts,
+            rows,
+            parts,
+            energy_errors: self.energy_errors.clone(),
+        };
+        let file = folder.join(STATE);
+        let json = serde_json::to_vec(&state)
+            .map_err(|source| EnsembleError::Metadata { file: file.clone(), source })?;
+        replace(&file, &json).map_err(|source| EnsembleError::written(&file, source))?;
+        (self.saved, self.parts) = (rows, parts);
+        Ok(())
+    }
+
+    /// What was saved to `folder`; none if nothing was, or of another run or action.
+    ///
+    /// # Errors
+    /// [`EnsembleError`] for files that are damaged or missing.
+    pub fn resume(action: &Phi4, run: Run, folder: &Path) -> Result<Option<Self>, EnsembleError> {
+        let file = folder.join(STATE);
+        let json = match fs::read(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|source| EnsembleError::read(&file, source))?,
+        };
+        let state: State = serde_json::from_slice(&json)
+            .map_err(|source| EnsembleError::Metadata { file: file.clone(), source })?;
+        if state.format != FORMAT {
+            return Err(EnsembleError::Format { file, expected: FORMAT, found: state.format });
+        }
+        let same_action =
+            state.couplings == action.couplings() && state.extents == action.lattice().extents();
+        if state.run != run || !same_action {
+            return Ok(None);
+        }
+        let mut resumed = Self::new(action, run, state.kind);
+        for number in 0..state.parts {
+            let file = part(folder, number);
+            let reader = EnsembleReader::open(&file)?;
+            if reader.lattice() != action.lattice() {
+                let (expected, found) = (state.extents, reader.lattice().extents().to_vec());
+                return Err(EnsembleError::Shape { file, expected, found });
+            }
+            resumed.fields.extend(reader.read_all()?);
+        }
+        let found = resumed.fields.len() / resumed.sites;
+        let chains = if state.starts == 0 { 1 } else { state.starts };
+        let whole = state.rows >= state.starts && (state.rows - state.starts).is_multiple_of(chains);
+        if found != state.rows || !whole || state.energy_errors.len() + state.starts != state.rows {
+            return Err(EnsembleError::Count { file, expected: state.rows, found });
+        }
+        let State { sweeps, thermalisation, acceptance, starts, rows, parts, energy_errors, .. } = state;
+        (resumed.sweeps, resumed.thermalisation, resumed.acceptance) = (sweeps, thermalisation, acceptance);
+        (resumed.starts, resumed.saved, resumed.parts) = (starts, rows, parts);
+        resumed.energy_errors = energy_errors;
+        Ok(Some(resumed))
+    }
+}
+
+/// The file that is replaced last.
+const STATE: &str = "state.json";
+
+fn part(folder: &Path, number: usize) -> std::path::PathBuf {
+    folder.join(format!("part-{number:06}.npy"))
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    format: u32,
+    couplings: crate::Couplings,
+    extents: Vec<usize>,
+    run: Run,
+    kind: Kind,
+    sweeps: u64,
+    thermalisation: u64,
+    acceptance: f64,
+    starts: usize,
+    rows: usize,
+    parts: usize,
+    energy_errors: Vec<f64>,
+}
