@@ -7,7 +7,9 @@
 use std::time::Instant;
 
 use cumulants::Estimate;
-use examples::lattice::{LatticeArgs, Table, fit, magnetisation_panel, sample, simulate, table};
+use examples::lattice::{
+    CHECKPOINT, LatticeArgs, Table, fit, forget, magnetisation_panel, sample, simulate, table,
+};
 use examples::{Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv};
 use lattice_phi4::{Measurements, Observable, Phi4};
 use ndarray::Array2;
@@ -27,12 +29,13 @@ fn main() -> std::process::ExitCode {
 fn work(args: &LatticeArgs) -> Result<(), Failure> {
     let out = args.common.out();
     check_writable(out)?;
+    let checkpoint = out.join(CHECKPOINT);
     let action = args.action()?;
     let configs = args.configs.unwrap_or(CONFIGS);
     let mut results = args.results("lattice_phi4_ve");
 
     let start = Instant::now();
-    let ensemble = simulate(&action, args.protocol, configs, args.common.seed)?;
+    let ensemble = simulate(&action, args.protocol, configs, args.common.seed, Some(&checkpoint))?;
     let fields = &ensemble.simulation.fields;
     let target = table(&action, &ensemble.measured, ensemble.per_chain)?;
     let data = start.elapsed();
@@ -91,7 +94,8 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
         vec![magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])],
     )
     .save(&out.join("magnetisation.svg"))?;
-    conclude(results, out, "phi4_hmc")
+    conclude(results, out, "phi4_hmc")?;
+    forget(&checkpoint)
 }
 
 /// Orders that are followed.

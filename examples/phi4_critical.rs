@@ -76,7 +76,7 @@ fn work(args: &CriticalArgs) -> Result<(), Failure> {
             let action = Phi4::new(Lattice::new(&[extent, extent])?, hopping, args.lambda)?;
             // Ensembles of their own, or their fluctuations would be correlated.
             let seed = args.common.seed.wrapping_mul(1000).wrapping_add((place * 100 + point) as u64);
-            let ensemble = simulate(&action, Protocol::Equilibrium, args.configs, seed)?;
+            let ensemble = simulate(&action, Protocol::Equilibrium, args.configs, seed, None)?;
             let estimate =
                 |observable: Observable| observable.estimate(&action, &ensemble.measured, ensemble.per_chain);
             let (binder, chi) =
@@ -94,7 +94,7 @@ fn work(args: &CriticalArgs) -> Result<(), Failure> {
     for extent in EXTENTS {
         let action = Phi4::new(Lattice::new(&[extent, extent])?, CENTRE, args.lambda)?;
         let seed = args.common.seed.wrapping_mul(1000).wrapping_add(900 + extent as u64);
-        centres.push(simulate(&action, Protocol::Equilibrium, CENTRAL * args.configs, seed)?);
+        centres.push(simulate(&action, Protocol::Equilibrium, CENTRAL * args.configs, seed, None)?);
     }
     for (pair, extents) in centres.windows(2).zip(EXTENTS.windows(2)) {
         let source = format!("Binder, L={} and {}", extents[0], extents[1]);

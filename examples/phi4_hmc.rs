@@ -4,7 +4,9 @@
 //! times, and certifies that it is in equilibrium, or not.
 
 use cumulants::GammaMethod;
-use examples::lattice::{Ensemble, LatticeArgs, Protocol, magnetisation_panel, simulate, table};
+use examples::lattice::{
+    CHECKPOINT, Ensemble, LatticeArgs, Protocol, forget, magnetisation_panel, simulate, table,
+};
 use examples::{Corner, Failure, Figure, Panel, Row, check_writable, conclude, run, write_csv, write_json};
 use lattice_phi4::{EnsembleWriter, Observable, Orbits, Phi4, Primary, Provenance, Verdict, propagator};
 
@@ -24,7 +26,8 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     let action = args.action()?;
     let configs = args.configs.unwrap_or(CONFIGS);
     let mut results = args.results("phi4_hmc");
-    let ensemble = simulate(&action, args.protocol, configs, args.common.seed)?;
+    let checkpoint = out.join(CHECKPOINT);
+    let ensemble = simulate(&action, args.protocol, configs, args.common.seed, Some(&checkpoint))?;
     let simulation = &ensemble.simulation;
     let verdict = match ensemble.certificate.verdict {
         Verdict::Pass => "pass",
@@ -67,7 +70,8 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     writer.push(fields.view())?;
     writer.finish()?;
     println!("{}\n", ensemble.certificate);
-    conclude(results, out, "lattice_phi4_ve")
+    conclude(results, out, "lattice_phi4_ve")?;
+    forget(&checkpoint)
 }
 
 /// Ratios of the published cumulants of normalised fields (Table 2, HMC), by whose protocol they come out.

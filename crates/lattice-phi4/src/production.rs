@@ -94,6 +94,17 @@ impl Run {
     pub fn paper(configurations: usize, start: Start, seed: u64) -> Self {
         Self { configurations, seed, start: Some(start) }
     }
+
+    /// A production without a configuration.
+    ///
+    /// # Errors
+    /// As [`equilibrium`](crate::equilibrium) and [`paper`](crate::paper).
+    pub fn begin(self, action: &Phi4) -> Result<Production, ProtocolError> {
+        match self.start {
+            None => Production::equilibrium(action, self.configurations, self.seed),
+            Some(start) => Production::paper(action, self.configurations, start, self.seed),
+        }
+    }
 }
 
 impl Production {

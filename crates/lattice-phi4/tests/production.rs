@@ -22,11 +22,8 @@ fn interrupted_runs_give_the_same_bits() {
         let folder = tempfile::tempdir().unwrap();
         let mut interruptions = 0;
         let pieces = loop {
-            let mut production = match (Production::resume(&action, run, folder.path()).unwrap(), run.start) {
-                (Some(saved), _) => saved,
-                (None, None) => Production::equilibrium(&action, 320, 3).unwrap(),
-                (None, Some(start)) => Production::paper(&action, 600, start, 3).unwrap(),
-            };
+            let saved = Production::resume(&action, run, folder.path()).unwrap();
+            let mut production = saved.unwrap_or_else(|| run.begin(&action).unwrap());
             for step in 1..=3 {
                 production.advance(&action).unwrap();
                 if step == 2 {

@@ -6,7 +6,7 @@ mod options;
 mod panels;
 mod table;
 
-pub use ensemble::{Ensemble, simulate};
+pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
 pub use generate::{Model, fit, noise_levels, sample};
 pub use options::{LatticeArgs, Protocol, Size};
 pub use panels::magnetisation_panel;
