@@ -7,11 +7,12 @@
 use std::time::Instant;
 
 use cumulants::Estimate;
+use cumulants::distances::kolmogorov_smirnov_two_sample;
 use examples::lattice::{
-    CHECKPOINT, LatticeArgs, Table, fit, forget, magnetisation_panel, sample, simulate, table,
+    CHECKPOINT, Ensemble, LatticeArgs, Table, fit, forget, magnetisation_panel, sample, simulate, table,
 };
 use examples::{Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv};
-use lattice_phi4::{Measurements, Observable, Phi4};
+use lattice_phi4::{Measurements, Observable, Phi4, Primary};
 use ndarray::Array2;
 use sde_core::{Noise, NormalSource};
 
@@ -74,6 +75,8 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
         .setting("seconds_train", train.as_secs_f64())
         .setting("seconds_sample", sampling.as_secs_f64());
     push_rows(&mut results, &target, &found);
+    let p_value = same_magnetisation(&ensemble, &measured, &target)?;
+    results.push(Row::new("ks_m_pvalue", "generated", p_value, 0.0));
     for (name, flow) in [("forward", &forward), ("backward", &backward)] {
         for (noise, kappa) in flow {
             for (place, order) in ORDERS.into_iter().enumerate() {
@@ -132,6 +135,16 @@ fn push_rows(results: &mut Results, target: &Table, found: &Table) {
             results.push(own.target(estimate.value, estimate.error));
         }
     }
+}
+
+/// Kolmogorov-Smirnov p-value of `|m|`: of the target one configuration in `2 tau_int`, since the test asks for independent
+/// samples.
+fn same_magnetisation(ensemble: &Ensemble, generated: &Measurements, target: &Table) -> Result<f64, Failure> {
+    let stride = (2.0 * target.get(Observable::AbsM).tau_int).ceil().max(1.0) as usize;
+    let of_target =
+        ensemble.measured.series(Primary::AbsM).iter().copied().step_by(stride).collect::<Vec<_>>();
+    let of_generated = generated.series(Primary::AbsM).to_vec();
+    Ok(kolmogorov_smirnov_two_sample(&of_target, &of_generated)?.p_value)
 }
 
 fn curves(path: &std::path::Path, flow: &Flow) -> Result<(), Failure> {

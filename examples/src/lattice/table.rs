@@ -1,6 +1,6 @@
 //! The table of observables of an ensemble.
 
-use cumulants::{ChainError, Estimate, GammaEstimate};
+use cumulants::{ChainError, GammaEstimate};
 use lattice_phi4::{Measurements, Observable, Phi4};
 
 use crate::{Failure, Row};
@@ -10,13 +10,13 @@ use crate::{Failure, Row};
 pub struct Table(pub Vec<(Observable, GammaEstimate)>);
 
 impl Table {
-    /// The value of an observable.
+    /// The estimate of an observable.
     ///
     /// # Panics
     /// If it is not in the table.
-    pub fn get(&self, observable: Observable) -> Estimate {
+    pub fn get(&self, observable: Observable) -> GammaEstimate {
         let found = self.0.iter().find(|entry| entry.0 == observable);
-        found.expect("an observable of the table").1.estimate()
+        found.expect("an observable of the table").1
     }
 
     /// A row of results for each observable.
