@@ -240,6 +240,21 @@ fn bootstraps_are_seeded() {
 }
 
 #[test]
+fn bootstraps_do_not_depend_on_threads() {
+    let data = exponential(3000, 8);
+    let bins: Vec<Moments<4>> = data.chunks(30).map(Moments::of).collect();
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let rng = &mut Pcg64::seed_from_u64(3);
+            let all = bootstrap_cumulants::<4, _>(&data, 100, rng).unwrap();
+            (all, bootstrap_bins(&bins, 100, rng, |m| m.cumulant(3)).unwrap())
+        })
+    };
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
 fn too_little_input_is_refused() {
     let rng = &mut Pcg64::seed_from_u64(9);
     let bins = [Moments::<2>::of(&[1.0, 2.0]), Moments::EMPTY];
