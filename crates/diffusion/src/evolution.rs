@@ -110,8 +110,9 @@ where
         if x.is_empty() {
             return Err(EvolutionError::Empty { rows, sites });
         }
-        let leaf = Self::leaf_rows(sites);
-        let block_rows = self.block_values.div_ceil(leaf * sites).max(1) * leaf;
+        // An even number of leaves: rows may be evaluated in pairs, see `ScoreModel`.
+        let leaves = 2 * Self::leaf_rows(sites);
+        let block_rows = self.block_values.div_ceil(leaves * sites).max(1) * leaves;
         let values = x.as_slice_mut().expect("a batch is contiguous and row-major");
         for (wave, blocks) in values.chunks_mut(WAVE * block_rows * sites).enumerate() {
             let evolved: Vec<_> = blocks

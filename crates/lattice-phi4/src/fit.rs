@@ -1,21 +1,25 @@
 //! Finding the coefficients of a perturbative score by regression.
 //!
-//! For an ensemble in equilibrium the score of the noised field is the conditional mean of the force, since
-//! `s(x) = E[ grad log p(phi) | x ]`; with the linear part known, the bracket of the score is
+//! With the linear part of the score known, its bracket is the conditional mean of any target `N` with
 //!
 //! ```text
-//! N(x) = E[ F(phi) + (phi - M) / G | x ] ,      F = -dS/dphi ,
+//! N(x) = E[ N | x ] ,     N_F = F(phi) + (phi - M) / G ,  F = -dS/dphi ,     N_D = (phi - M - W x) / (s^2 W) .
 //! ```
 //!
-//! a target of low variance at small noise. For any ensemble it is also the denoising target
-//! `E[ phi - M - W x | x ] / (s^2 W)`. Both are linear regressions on the features; the loss is the mean squared error of
-//! the denoised field over `s^2`, so the weight of a mode is `(s W)^2`. Linear parts are regressed out mode by mode, averaged
-//! over the orbits of the lattice, and the coefficients solve one small system for each noise level.
+//! `N_D` is denoising, for any ensemble. `N_F` is for ensembles in equilibrium, where `s(x) = E[F | x]`; it has no variance at
+//! all for a free field, and little where the noise is weak. A mixture `alpha N_F + (1 - alpha) N_D` is as good as either, and
+//! each orbit takes the `alpha` of least variance: near criticality the force says next to nothing of the zero mode, and
+//! the regression on it was the largest error of the score.
+//!
+//! All this is linear regression on the features; the loss is the mean squared error of the denoised field over `s^2`, so
+//! the weight of a mode is `(s W)^2`. Linear parts are regressed out mode by mode, averaged over the orbits of the lattice,
+//! and the coefficients solve two small systems for each noise level, one of the zero mode and one of all others.
 
 use crate::features::FeatureSpace;
-use crate::perturbative::Kernels;
-use crate::spectrum::Filter;
-use crate::{Feature, FieldTransform, Level, Orbits, PerturbativeModel, Spectrum, SpectrumError};
+use crate::pairs::{PairFilter, PairTransform, join};
+use crate::perturbative::{Kernels, Means};
+use crate::{ConstraintPotential, Feature, Level, PerturbativeModel, Spectrum, SpectrumError};
+use multiversion::multiversion;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 use rustfft::num_complex::Complex64;
@@ -25,6 +29,8 @@ use sde_core::{Batch, Noise, NormalSource, Target, values};
 const CHUNK: usize = 64;
 /// Features are trusted a little further out than they were seen.
 const MARGIN: f64 = 1.05;
+/// What is left of a feature without its linear part, below which there is nothing to regress on.
+const NOTHING: f64 = 1e-20;
 
 /// How a perturbative score is fitted.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +65,12 @@ pub enum FitError {
         /// The configuration.
         row: usize,
     },
+    /// The distribution of the zero mode is described about zero alone.
+    #[error("features: Marginal is for a spectrum about zero, not about {mean}")]
+    Marginal {
+        /// Mean of the spectrum.
+        mean: f64,
+    },
     /// The features are linearly dependent on this ensemble.
     #[error(
         "noise {noise}: the features are linearly dependent to within the ridge; condition number {condition}"
@@ -74,8 +86,8 @@ pub enum FitError {
 impl PerturbativeModel {
     /// Fits an ensemble, shape `(configurations, sites)`, about `spectrum`.
     ///
-    /// With `equilibrium`, the target the ensemble is drawn from, its force is what the features are regressed on; without,
-    /// the denoising target. If the spectrum has a mean, configurations are folded to positive magnetisation first. The
+    /// With `equilibrium`, the target the ensemble is drawn from, the features are regressed on its force as well; without,
+    /// on the denoising target alone. If the spectrum has a mean, configurations are folded to positive magnetisation first. The
     /// result does not depend on the number of threads.
     ///
     /// # Errors
@@ -96,6 +108,9 @@ impl PerturbativeModel {
         if let Some(at) = values(&fields).iter().position(|x| !x.is_finite()) {
             return Err(FitError::NotFinite { row: at / sites });
         }
+        if spectrum.mean() != 0.0 && config.features.contains(&Feature::Marginal) {
+            return Err(FitError::Marginal { mean: spectrum.mean() });
+        }
         let mut last = 0.0;
         for (place, &value) in config.noise.iter().enumerate() {
             if !(value.is_finite() && value > last) {
@@ -103,9 +118,16 @@ impl PerturbativeModel {
             }
             last = value;
         }
-        let fit = Fit::new(&spectrum, fields, equilibrium, config);
+        let amplitude = |phi: &[f64]| phi.iter().sum::<f64>() / (sites as f64).sqrt();
+        let potential = if config.features.contains(&Feature::Marginal) {
+            let amplitudes: Vec<f64> = values(&fields).chunks_exact(sites).map(amplitude).collect();
+            ConstraintPotential::fit(&amplitudes)
+        } else {
+            None
+        };
+        let fit = Fit::new(&spectrum, potential.as_ref(), fields, equilibrium, config);
         let levels = (0..config.noise.len()).map(|level| fit.level(level)).collect::<Result<_, _>>()?;
-        Ok(Self { spectrum, features: config.features.clone(), levels })
+        Ok(Self { spectrum, potential, features: config.features.clone(), levels })
     }
 }
 
@@ -113,23 +135,29 @@ struct Fit<'a> {
     fields: Batch<'a>,
     equilibrium: Option<&'a (dyn Target + Sync)>,
     config: &'a FitConfig,
+    potential: Option<&'a ConstraintPotential>,
     mean: f64,
-    sites: usize,
-    transform: FieldTransform,
+    transform: PairTransform,
+    /// By mode.
     g: Vec<f64>,
-    /// By stored mode.
-    orbits: Vec<usize>,
-    multiplicity: Vec<f64>,
     orbit_count: usize,
 }
 
-/// Sums over configurations, of `x`, the features and the target: `(n + 1)^2` products for each orbit.
+/// Sums over configurations, of the vectors `x`, the features, `N_F` and `N_D`: all products for each orbit.
 #[derive(Clone)]
 struct Sums {
+    vectors: usize,
+    /// Of vectors `i <= j`, in the order of [`pairs`], by orbit.
     products: Vec<f64>,
+    orbits: usize,
     /// At zero momentum.
     means: Vec<f64>,
     largest: f64,
+}
+
+/// All `(i, j)` with `i <= j < n`.
+fn pairs(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..n).flat_map(move |j| (0..=j).map(move |i| (i, j)))
 }
 
 impl Sums {
@@ -139,232 +167,370 @@ impl Sums {
         self.largest = self.largest.max(other.largest);
         self
     }
+
+    fn product_mut(&mut self, orbit: usize, i: usize, j: usize) -> &mut f64 {
+        let (i, j) = (i.min(j), i.max(j));
+        &mut self.products[(j * (j + 1) / 2 + i) * self.orbits + orbit]
+    }
+
+    fn product(&self, orbit: usize, i: usize, j: usize) -> f64 {
+        let (i, j) = (i.min(j), i.max(j));
+        self.products[(j * (j + 1) / 2 + i) * self.orbits + orbit]
+    }
+
+    /// The same without what is linear in `x`.
+    fn rest(&self, orbit: usize, i: usize, j: usize) -> f64 {
+        let x = |i| self.product(orbit, 0, i);
+        self.product(orbit, i, j) - x(i) * x(j) / x(0)
+    }
+}
+
+/// `sums += a* b` for real and imaginary parts apart.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+fn add_products(a: &[Complex64], b: &[Complex64], sums: &mut [Complex64]) {
+    for ((a, b), sum) in a.iter().zip(b).zip(sums) {
+        sum.re = a.re.mul_add(b.re, sum.re);
+        sum.im = a.im.mul_add(b.im, sum.im);
+    }
+}
+
+/// Coefficients that are found together.
+struct Sector {
+    orbits: std::ops::Range<usize>,
+    /// Places of the features that there are, among the vectors.
+    features: Vec<usize>,
 }
 
 impl<'a> Fit<'a> {
     fn new(
         spectrum: &Spectrum,
+        potential: Option<&'a ConstraintPotential>,
         fields: Batch<'a>,
         equilibrium: Option<&'a (dyn Target + Sync)>,
         config: &'a FitConfig,
     ) -> Self {
-        let lattice = spectrum.lattice();
-        let transform = FieldTransform::new(&lattice);
-        let (g, orbits) = (spectrum.modes(&transform), Orbits::new(&lattice));
+        let transform = PairTransform::new(&spectrum.lattice());
         Self {
             fields,
             equilibrium,
             config,
+            potential,
             mean: spectrum.mean(),
-            sites: lattice.volume(),
-            orbits: (0..g.len()).map(|mode| orbits.orbit_of(&transform.coordinates(mode))).collect(),
-            multiplicity: (0..g.len()).map(|mode| transform.multiplicity(mode) as f64).collect(),
-            orbit_count: orbits.len(),
+            g: transform.by_mode(spectrum.variances()),
+            orbit_count: spectrum.variances().len(),
             transform,
-            g,
         }
     }
 
-    /// `x`, the features, the target.
+    /// `x`, the features, two targets.
     fn vectors(&self) -> usize {
-        self.config.features.len() + 2
+        self.config.features.len() + 3
     }
 
     fn sums(&self, level: usize, kernels: &Kernels) -> Sums {
-        let n = self.vectors();
-        let empty = Sums { products: vec![0.0; n * n * self.orbit_count], means: vec![0.0; n], largest: 0.0 };
+        let (n, orbits) = (self.vectors(), self.orbit_count);
+        let products = vec![0.0; n * (n + 1) / 2 * orbits];
+        let empty = Sums { vectors: n, products, orbits, means: vec![0.0; n], largest: 0.0 };
         let rows = self.fields.nrows();
         let chunks: Vec<Sums> = (0..rows.div_ceil(CHUNK))
             .into_par_iter()
-            .map(|chunk| {
-                let mut sums = empty.clone();
-                let mut work = Work::new(self);
-                for row in chunk * CHUNK..rows.min((chunk + 1) * CHUNK) {
-                    work.load(self, row, level);
-                    work.accumulate(self, self.config.noise[level], kernels, &mut sums);
-                }
-                sums
-            })
+            .map_init(
+                || Work::new(self),
+                |work, chunk| {
+                    let mut sums = empty.clone();
+                    work.products.fill(Complex64::ZERO);
+                    for row in (chunk * CHUNK..rows.min((chunk + 1) * CHUNK)).step_by(2) {
+                        work.load(self, row..rows.min(row + 2), level);
+                        work.accumulate(self, kernels, &mut sums);
+                    }
+                    let by_mode = work.products.chunks_exact(self.transform.sites());
+                    for (by_mode, by_orbit) in by_mode.zip(sums.products.chunks_exact_mut(orbits)) {
+                        for (sum, &orbit) in by_mode.iter().zip(self.transform.orbits()) {
+                            by_orbit[orbit as usize] += sum.re + sum.im;
+                        }
+                    }
+                    sums
+                },
+            )
             .collect();
         chunks.iter().fold(empty, Sums::add)
     }
 
     fn level(&self, level: usize) -> Result<Level, FitError> {
         let s = self.config.noise[level];
-        let kernels = Kernels::new(&self.g, s * s, &mut Filter::new(&self.transform), self.sites);
-        let sums = self.sums(level, &kernels);
+        let kernels = Kernels::new(&self.g, s, &self.transform);
+        let mut sums = self.sums(level, &kernels);
         let (n, count) = (self.vectors(), self.fields.nrows() as f64);
         let means: Vec<f64> = sums.means.iter().map(|sum| sum / count).collect();
-
-        // By orbit: the weight (s W)^2, the linear parts, and what is left of the products.
-        let mut weights = vec![0.0; self.orbit_count];
-        for (&orbit, w) in self.orbits.iter().zip(&kernels.wiener) {
-            weights[orbit] = (s * w).powi(2);
-        }
-        let features = n - 2;
-        let mut linear = vec![vec![0.0; features]; self.orbit_count];
-        let mut gram = vec![vec![0.0; n - 1]; n - 1];
-        for orbit in 0..self.orbit_count {
-            let product = |i: usize, j: usize| {
-                let sum = sums.products[(orbit * n + i) * n + j];
-                if orbit == 0 && self.mean != 0.0 { sum - count * means[i] * means[j] } else { sum }
-            };
-            let xx = product(0, 0);
-            for i in 1..n {
-                if i <= features {
-                    linear[orbit][i - 1] = product(0, i) / xx;
-                }
-                for j in 1..n {
-                    let rest = product(i, j) - product(0, i) * product(0, j) / xx;
-                    gram[i - 1][j - 1] += weights[orbit] * rest;
-                }
+        if self.mean != 0.0 {
+            for (i, j) in pairs(n) {
+                *sums.product_mut(0, i, j) -= count * means[i] * means[j];
             }
         }
-        let (coefficients, condition) = solve(&gram, self.config.ridge);
-        if !coefficients.iter().all(|c| c.is_finite()) {
-            return Err(FitError::Dependent { noise: s, condition });
+        // The weight (s W)^2 by orbit.
+        let mut weights = vec![0.0; self.orbit_count];
+        for (&orbit, w) in self.transform.orbits().iter().zip(&kernels.wiener) {
+            weights[orbit as usize] = (s * w).powi(2);
         }
-        let explained: f64 = coefficients.iter().zip(&gram).map(|(c, row)| c * row[features]).sum();
-        let dot = |l: &[f64]| l.iter().zip(&coefficients).map(|(l, c)| l * c).sum::<f64>();
+
+        let features = self.config.features.len();
+        let [mut zero_mode, mut coefficients] = [(); 2].map(|()| vec![0.0; features]);
+        let (mut gain, mut condition) = (0.0, 1.0);
+        for (orbits, found) in [(0..1, &mut zero_mode), (1..self.orbit_count, &mut coefficients)] {
+            let sector = Sector::new(orbits, features, &sums, &weights);
+            let solution = sector.solve(&sums, &weights, self.equilibrium.is_some(), self.config.ridge);
+            if !solution.coefficients.iter().all(|c| c.is_finite()) {
+                return Err(FitError::Dependent { noise: s, condition: solution.condition });
+            }
+            for (&i, c) in sector.features.iter().zip(&solution.coefficients) {
+                found[i - 1] = *c;
+            }
+            gain += solution.explained / (count * self.transform.sites() as f64);
+            condition = f64::max(condition, solution.condition);
+        }
+        let of = |orbit: usize| if orbit == 0 { &zero_mode } else { &coefficients };
+        let dot = |c: &[f64], f: &dyn Fn(usize) -> f64| (1..=features).map(|i| c[i - 1] * f(i)).sum::<f64>();
+        let linear =
+            |orbit: usize| dot(of(orbit), &|i| sums.product(orbit, 0, i) / sums.product(orbit, 0, 0));
+        let linear: Vec<f64> = (0..self.orbit_count).map(linear).collect();
         // The constant part goes with that of x: f - mean - l (x - mean).
         let constant = if self.mean == 0.0 {
             0.0
         } else {
-            (dot(&means[1..=features]) - dot(&linear[0]) * means[0]) / self.sites as f64
+            (dot(&zero_mode, &|i| means[i]) - linear[0] * means[0]) / self.transform.sites() as f64
         };
         Ok(Level {
             noise: s,
-            linear: linear.iter().map(|l| dot(l)).collect(),
+            coefficients,
+            zero_mode,
+            linear,
             constant,
             bound: MARGIN * sums.largest,
             condition,
-            gain: explained / (count * self.sites as f64),
-            coefficients,
+            gain,
         })
     }
 }
 
-/// Working memory for one configuration.
+/// What the regression of a sector found.
+struct Solution {
+    coefficients: Vec<f64>,
+    condition: f64,
+    explained: f64,
+}
+
+impl Sector {
+    /// Leaves out features that are nothing here, or linear.
+    fn new(orbits: std::ops::Range<usize>, features: usize, sums: &Sums, weights: &[f64]) -> Self {
+        let mut sector = Self { orbits, features: Vec::new() };
+        let rest = |i: usize| sector.sum(weights, |orbit| sums.rest(orbit, i, i));
+        let all = |i: usize| sector.sum(weights, |orbit| sums.product(orbit, i, i));
+        sector.features = (1..=features).filter(|&i| rest(i) > NOTHING * all(i)).collect();
+        sector
+    }
+
+    /// Regresses on the denoising target, or on the mixture of least variance, orbit by orbit.
+    fn solve(&self, sums: &Sums, weights: &[f64], equilibrium: bool, ridge: f64) -> Solution {
+        let (force, denoising) = (sums.vectors - 2, sums.vectors - 1);
+        let matrix: Vec<Vec<f64>> = self
+            .features
+            .iter()
+            .map(|&i| self.features.iter().map(|&j| self.sum(weights, |o| sums.rest(o, i, j))).collect())
+            .collect();
+        let regress = |alpha: &[f64]| {
+            let target = |i: usize, o: usize| {
+                let alpha = alpha[o - self.orbits.start];
+                alpha * sums.rest(o, i, force) + (1.0 - alpha) * sums.rest(o, i, denoising)
+            };
+            let right: Vec<f64> =
+                self.features.iter().map(|&i| self.sum(weights, |o| target(i, o))).collect();
+            (solve_positive(&matrix, &right, ridge), right)
+        };
+        let mut alpha = vec![f64::from(u8::from(equilibrium)); self.orbits.len()];
+        let (mut coefficients, mut right) = regress(&alpha);
+        if equilibrium {
+            for (orbit, alpha) in self.orbits.clone().zip(&mut alpha) {
+                // Covariances of what the features leave of the two targets.
+                let residual = |a: usize, b: usize| {
+                    let linear = self.features.iter().zip(&coefficients);
+                    let once: f64 = linear
+                        .clone()
+                        .map(|(&i, c)| c * (sums.rest(orbit, i, a) + sums.rest(orbit, i, b)))
+                        .sum();
+                    let twice: f64 = linear
+                        .clone()
+                        .map(|(&i, c)| {
+                            linear.clone().map(|(&j, d)| c * d * sums.rest(orbit, i, j)).sum::<f64>()
+                        })
+                        .sum();
+                    sums.rest(orbit, a, b) - once + twice
+                };
+                let (f, d, both) =
+                    (residual(force, force), residual(denoising, denoising), residual(force, denoising));
+                let least = (d - both) / (f + d - 2.0 * both);
+                *alpha = if least.is_finite() { least.clamp(0.0, 1.0) } else { 1.0 };
+            }
+            (coefficients, right) = regress(&alpha);
+        }
+        let explained = coefficients.iter().zip(&right).map(|(c, b)| c * b).sum();
+        Solution { condition: condition(&matrix, ridge), coefficients, explained }
+    }
+
+    fn sum(&self, weights: &[f64], of: impl Fn(usize) -> f64) -> f64 {
+        self.orbits.clone().map(|orbit| weights[orbit] * of(orbit)).sum()
+    }
+}
+
+/// Working memory for a pair of configurations.
 struct Work {
     space: FeatureSpace,
+    means: Means,
+    filter: PairFilter,
+    /// `phi - M` of two rows, their noised form, and the force.
     field: Vec<f64>,
     noised: Vec<f64>,
     force: Vec<f64>,
-    y: Vec<f64>,
-    feature: Vec<f64>,
-    /// Modes of `x`, the features, the target.
+    feature: Vec<Complex64>,
+    /// Modes of `x`, the features, the targets.
     modes: Vec<Vec<Complex64>>,
+    /// Their products by mode, real and imaginary parts apart.
+    products: Vec<Complex64>,
 }
 
 impl Work {
     fn new(fit: &Fit<'_>) -> Self {
-        let field = vec![0.0; fit.sites];
+        let (sites, n) = (fit.transform.sites(), fit.vectors());
+        let (field, filter) = (vec![0.0; 2 * sites], PairFilter::new(&fit.transform));
         Self {
-            space: FeatureSpace::new(Filter::new(&fit.transform), fit.sites),
+            space: FeatureSpace::new(&fit.transform),
+            means: Means::new(&fit.transform),
+            feature: filter.pair.clone(),
+            modes: vec![filter.pair.clone(); n],
+            products: vec![Complex64::ZERO; n * (n + 1) / 2 * sites],
+            filter,
             noised: field.clone(),
             force: field.clone(),
-            y: field.clone(),
-            feature: field.clone(),
             field,
-            modes: vec![fit.transform.modes(); fit.vectors()],
         }
     }
 
-    /// The configuration, folded and centred, its noised form, and the force.
-    fn load(&mut self, fit: &Fit<'_>, row: usize, level: usize) {
-        let row_values = fit.fields.row(row);
-        let phi = row_values.as_slice().expect("rows of a batch are contiguous");
-        let fold = if fit.mean != 0.0 && phi.iter().sum::<f64>() < 0.0 { -1.0 } else { 1.0 };
-        self.field.iter_mut().zip(phi).for_each(|(f, phi)| *f = fold * phi);
+    /// One or two configurations, folded and centred, their noised form, and the force.
+    fn load(&mut self, fit: &Fit<'_>, rows: std::ops::Range<usize>, level: usize) {
+        let sites = fit.transform.sites();
+        let length = rows.len() * sites;
+        for rows in [&mut self.field, &mut self.noised, &mut self.force] {
+            rows.resize(length, 0.0);
+        }
+        let phi = &values(&fit.fields)[rows.start * sites..rows.end * sites];
+        for (field, phi) in self.field.chunks_mut(sites).zip(phi.chunks(sites)) {
+            let fold = if fit.mean != 0.0 && phi.iter().sum::<f64>() < 0.0 { -1.0 } else { 1.0 };
+            field.iter_mut().zip(phi).for_each(|(f, phi)| *f = fold * phi);
+        }
         if let Some(target) = fit.equilibrium {
-            let shape = (1, fit.sites);
-            let x = ArrayView2::from_shape(shape, &self.field).expect("one row");
-            target.force(x, ArrayViewMut2::from_shape(shape, &mut self.force).expect("one row"));
+            let shape = (rows.len(), sites);
+            let x = ArrayView2::from_shape(shape, &self.field).expect("rows are whole");
+            target.force(x, ArrayViewMut2::from_shape(shape, &mut self.force).expect("rows are whole"));
         }
         self.field.iter_mut().for_each(|f| *f -= fit.mean);
-        let first = (row * fit.sites) as u64;
+        let first = (rows.start * sites) as u64;
         Noise::new(fit.config.seed, level as u64).block(0, first).fill(0, &mut self.noised);
         let s = fit.config.noise[level];
         self.noised.iter_mut().zip(&self.field).for_each(|(x, phi)| *x = s.mul_add(*x, *phi));
     }
 
-    fn accumulate(&mut self, fit: &Fit<'_>, s: f64, kernels: &Kernels, sums: &mut Sums) {
+    fn accumulate(&mut self, fit: &Fit<'_>, kernels: &Kernels, sums: &mut Sums) {
         let n = self.modes.len();
-        let filter = &mut self.space.filter;
-        filter.forward(&self.noised);
-        self.modes[0].copy_from_slice(&filter.modes);
-        filter.modes.iter_mut().zip(&kernels.legs).for_each(|(mode, leg)| *mode *= leg);
-        filter.inverse(&mut self.y);
-        sums.largest = self.y.iter().fold(sums.largest, |largest, y| largest.max(y.abs()));
-
-        for (place, &kind) in fit.config.features.iter().enumerate() {
-            self.space.evaluate(kind, &self.y, &kernels.lines, &mut self.feature);
-            self.space.filter.forward(&self.feature);
-            self.modes[place + 1].copy_from_slice(&self.space.filter.modes);
+        let filter = &mut self.filter;
+        let mut transform = |rows: &[f64], modes: &mut Vec<Complex64>| {
+            join(rows, &mut filter.pair);
+            filter.forward();
+            modes.copy_from_slice(&filter.pair);
+        };
+        transform(&self.noised, &mut self.modes[0]);
+        let (known, targets) = self.modes.split_at_mut(n - 2);
+        let [force, denoising] = targets else { unreachable!("there are two targets") };
+        transform(&self.field, denoising);
+        transform(&self.force, force);
+        let s2 = kernels.noise * kernels.noise;
+        for (mode, x) in known[0].iter().enumerate() {
+            let (phi, w) = (denoising[mode], kernels.wiener[mode]);
+            force[mode] += phi / fit.g[mode];
+            denoising[mode] = (phi - x * w) / (s2 * w);
         }
-        let filter = &mut self.space.filter;
-        filter.forward(&self.field);
-        if fit.equilibrium.is_some() {
-            // F + (phi - M) / G
-            let target = &mut self.modes[n - 1];
-            target.iter_mut().zip(&filter.modes).zip(&fit.g).for_each(|((t, phi), g)| *t = phi / g);
-            filter.forward(&self.force);
-            target.iter_mut().zip(&filter.modes).for_each(|(t, force)| *t += force);
-        } else {
-            // (phi - M - W x) / (s^2 W)
-            let (known, target) = self.modes.split_at_mut(n - 1);
-            let modes = target[0].iter_mut().zip(&filter.modes).zip(&known[0]).zip(&kernels.wiener);
-            modes.for_each(|(((t, phi), x), w)| *t = (phi - x * w) / (s * s * w));
+
+        self.means.evaluate(&known[0], kernels, fit.potential);
+        sums.largest = sums.largest.max(self.means.largest());
+        for (modes, &kind) in known[1..].iter_mut().zip(&fit.config.features) {
+            if kind.is_of_zero_momentum() {
+                modes.fill(Complex64::ZERO);
+                modes[0] = self.means.at_zero(kind, &self.feature);
+            } else {
+                self.space.evaluate(kind, &self.means.y, &kernels.lines, &mut self.filter.pair);
+                self.filter.forward();
+                modes.copy_from_slice(&self.filter.pair);
+            }
         }
 
         for (sum, modes) in sums.means.iter_mut().zip(&self.modes) {
-            *sum += modes[0].re;
+            *sum += modes[0].re + modes[0].im;
         }
-        for (mode, (&orbit, &multiplicity)) in fit.orbits.iter().zip(&fit.multiplicity).enumerate() {
-            let products = &mut sums.products[orbit * n * n..(orbit + 1) * n * n];
-            for i in 0..n {
-                let a = self.modes[i][mode] * multiplicity;
-                for j in i..n {
-                    let b = self.modes[j][mode];
-                    let product = a.re.mul_add(b.re, a.im * b.im);
-                    products[i * n + j] += product;
-                    if i != j {
-                        products[j * n + i] += product;
-                    }
-                }
-            }
+        let sums = self.products.chunks_exact_mut(self.feature.len());
+        for ((i, j), sums) in pairs(n).zip(sums) {
+            add_products(&self.modes[i], &self.modes[j], sums);
         }
     }
 }
 
-/// Regresses the last of `gram`'s vectors on the others: coefficients, NaN if there are none, and the condition number of
-/// the scaled system.
-fn solve(gram: &[Vec<f64>], ridge: f64) -> (Vec<f64>, f64) {
-    let n = gram.len() - 1;
-    let scale: Vec<f64> = (0..n).map(|i| gram[i][i].sqrt()).collect();
-    let matrix = |i: usize, j: usize| gram[i][j] / (scale[i] * scale[j]) + if i == j { ridge } else { 0.0 };
-    // The inverse by Cholesky factors L: columns of the identity forwards and back.
-    let mut l = vec![vec![0.0; n]; n];
-    for i in 0..n {
-        for j in 0..=i {
-            let rest = matrix(i, j) - (0..j).map(|k| l[i][k] * l[j][k]).sum::<f64>();
-            l[i][j] = if i == j { rest.sqrt() } else { rest / l[j][j] };
-        }
-    }
-    let back = |mut b: Vec<f64>| {
-        for i in 0..n {
-            b[i] = (b[i] - (0..i).map(|k| l[i][k] * b[k]).sum::<f64>()) / l[i][i];
-        }
-        for i in (0..n).rev() {
-            b[i] = (b[i] - (i + 1..n).map(|k| l[k][i] * b[k]).sum::<f64>()) / l[i][i];
-        }
-        b
-    };
+/// The matrix scaled to a unit diagonal, with the ridge on it, and the scales.
+fn scaled(matrix: &[Vec<f64>], ridge: f64) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let scale: Vec<f64> = (0..matrix.len()).map(|i| matrix[i][i].sqrt()).collect();
+    let entry = |i: usize, j: usize| matrix[i][j] / (scale[i] * scale[j]) + if i == j { ridge } else { 0.0 };
+    let n = matrix.len();
+    ((0..n).map(|i| (0..n).map(|j| entry(i, j)).collect()).collect(), scale)
+}
+
+/// Solves `matrix . solution = right` for a symmetric positive matrix, `ridge` in units of its diagonal: NaN if it is not
+/// positive.
+pub(crate) fn solve_positive(matrix: &[Vec<f64>], right: &[f64], ridge: f64) -> Vec<f64> {
+    let (matrix, scale) = scaled(matrix, ridge);
+    let factor = cholesky(&matrix);
+    let solution = substitute(&factor, right.iter().zip(&scale).map(|(b, s)| b / s).collect());
+    solution.iter().zip(&scale).map(|(x, s)| x / s).collect()
+}
+
+/// Condition number of the scaled matrix, in the norm of column sums; one of no columns.
+fn condition(matrix: &[Vec<f64>], ridge: f64) -> f64 {
+    let (matrix, _) = scaled(matrix, ridge);
+    let (n, factor) = (matrix.len(), cholesky(&matrix));
     let norm = |column: &dyn Fn(usize) -> Vec<f64>| {
         (0..n).map(|j| column(j).iter().map(|x| x.abs()).sum::<f64>()).fold(0.0, f64::max)
     };
-    let own = norm(&|j| (0..n).map(|i| matrix(i, j)).collect());
-    let inverse = norm(&|j| back((0..n).map(|i| f64::from(u8::from(i == j))).collect()));
-    let solution = back((0..n).map(|i| gram[i][n] / scale[i]).collect());
-    (solution.iter().zip(&scale).map(|(x, s)| x / s).collect(), own * inverse)
+    let own = norm(&|j| (0..n).map(|i| matrix[i][j]).collect());
+    let inverse = norm(&|j| substitute(&factor, (0..n).map(|i| f64::from(u8::from(i == j))).collect()));
+    if n == 0 { 1.0 } else { own * inverse }
+}
+
+/// The lower factor `L` of `matrix = L L^T`.
+fn cholesky(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let n = matrix.len();
+    let mut l = vec![vec![0.0; n]; n];
+    for i in 0..n {
+        for j in 0..=i {
+            let rest = matrix[i][j] - (0..j).map(|k| l[i][k] * l[j][k]).sum::<f64>();
+            l[i][j] = if i == j { rest.sqrt() } else { rest / l[j][j] };
+        }
+    }
+    l
+}
+
+/// Solves `L L^T . x = b`, forwards and back.
+fn substitute(l: &[Vec<f64>], mut b: Vec<f64>) -> Vec<f64> {
+    let n = l.len();
+    for i in 0..n {
+        b[i] = (b[i] - (0..i).map(|k| l[i][k] * b[k]).sum::<f64>()) / l[i][i];
+    }
+    for i in (0..n).rev() {
+        b[i] = (b[i] - (i + 1..n).map(|k| l[k][i] * b[k]).sum::<f64>()) / l[i][i];
+    }
+    b
 }

@@ -12,9 +12,9 @@
 //! drift.
 
 use crate::kernel::kick_all;
-use crate::spectrum::Filter;
+use crate::pairs::{PairFilter, PairTransform};
 use crate::update::{Draws, Report, Update, pieces};
-use crate::{FieldTransform, Phi4, Phi4Error, Spectrum};
+use crate::{Phi4, Phi4Error, Spectrum};
 use sde_core::ndarray::Array1;
 use sde_core::{Batch, BatchMut, Target, values_mut};
 
@@ -34,8 +34,8 @@ use sde_core::{Batch, BatchMut, Target, values_mut};
 pub struct FourierHmc {
     length: f64,
     steps: usize,
-    transform: FieldTransform,
-    /// `G(p)` of the stored modes: velocity from momentum.
+    transform: PairTransform,
+    /// `G(p)` by mode: velocity from momentum.
     propagator: Vec<f64>,
     /// `1 / sqrt(G(p))`: momentum from white noise.
     stiffness: Vec<f64>,
@@ -50,31 +50,40 @@ impl FourierHmc {
     pub fn new(length: f64, steps: usize, spectrum: &Spectrum) -> Result<Self, Phi4Error> {
         let length = Phi4Error::positive("length", length)?;
         let steps = Phi4Error::at_least_one("steps", steps)?;
-        let transform = FieldTransform::new(&spectrum.lattice());
-        let propagator = spectrum.modes(&transform);
-        let stiffness = propagator.iter().map(|g| g.sqrt().recip()).collect();
+        let transform = PairTransform::new(&spectrum.lattice());
+        let propagator = transform.by_mode(spectrum.variances());
+        let stiffness: Vec<f64> = propagator.iter().map(|g| g.sqrt().recip()).collect();
         Ok(Self { length, steps, transform, propagator, stiffness })
     }
 
-    /// Follows one chain for a trajectory; `velocity` becomes that of the last momentum.
+    /// Follows one or two chains for a trajectory; `velocity` becomes that of the last momentum.
     fn integrate(
         &self,
         action: &Phi4,
-        field: &mut [f64],
-        momentum: &mut [f64],
-        velocity: &mut [f64],
-        filter: &mut Filter,
+        fields: &mut [f64],
+        momenta: &mut [f64],
+        velocities: &mut [f64],
+        filter: &mut PairFilter,
     ) {
-        let eps = self.length / self.steps as f64;
-        kick_all(action, 1, field, momentum, 0.5 * eps);
+        let (eps, sites) = (self.length / self.steps as f64, self.transform.sites());
+        let kick = |fields: &[f64], momenta: &mut [f64], length: f64| {
+            for (field, momentum) in fields.chunks_exact(sites).zip(momenta.chunks_exact_mut(sites)) {
+                kick_all(action, 1, field, momentum, length);
+            }
+        };
+        let mut accelerate = |momenta: &[f64], velocities: &mut [f64]| {
+            velocities.copy_from_slice(momenta);
+            filter.filter_rows(velocities, &self.propagator);
+        };
+        kick(fields, momenta, 0.5 * eps);
         for step in 1..=self.steps {
-            filter.apply(momentum, &self.propagator, velocity);
-            for (x, velocity) in field.iter_mut().zip(&*velocity) {
+            accelerate(momenta, velocities);
+            for (x, velocity) in fields.iter_mut().zip(&*velocities) {
                 *x = eps.mul_add(*velocity, *x);
             }
-            kick_all(action, 1, field, momentum, if step < self.steps { eps } else { 0.5 * eps });
+            kick(fields, momenta, if step < self.steps { eps } else { 0.5 * eps });
         }
-        filter.apply(momentum, &self.propagator, velocity);
+        accelerate(momenta, velocities);
     }
 }
 
@@ -97,23 +106,30 @@ impl Update for FourierHmc {
         reports: &mut [Report],
         scratch: &mut Vec<f64>,
     ) {
-        let (chains, sites) = fields.dim();
+        let sites = fields.ncols();
         assert_eq!(sites, self.transform.sites(), "the action and the spectrum live on one lattice");
-        let mut filter = Filter::new(&self.transform);
+        let mut filter = PairFilter::new(&self.transform);
         let fields = values_mut(&mut fields);
-        let [normals, before] = pieces(scratch, fields.len());
+        let [normals, before, momenta, velocities] = pieces(scratch, fields.len());
         before.copy_from_slice(fields);
         draws.normals(sites, normals);
-        let (mut momentum, mut velocity) = (vec![0.0; sites], vec![0.0; sites]);
-        for chain in 0..chains {
+        momenta.copy_from_slice(normals);
+        filter.filter_rows(momenta, &self.stiffness);
+        for (chain, report) in reports.iter_mut().enumerate() {
             let place = chain * sites..(chain + 1) * sites;
-            let (field, white) = (&mut fields[place.clone()], &normals[place.clone()]);
-            filter.apply(white, &self.stiffness, &mut momentum);
             // pi . (G pi) is the square of the white noise.
-            let start = energy(action, field, white, white);
-            self.integrate(action, field, &mut momentum, &mut velocity, &mut filter);
-            let difference = energy(action, field, &momentum, &velocity) - start;
-            reports[chain] = draws.accept(chain, difference, field, &before[place]);
+            let white = &normals[place.clone()];
+            report.energy_error = -energy(action, &fields[place], white, white);
+        }
+        let pairs = fields.chunks_mut(2 * sites).zip(momenta.chunks_mut(2 * sites));
+        for ((fields, momenta), velocities) in pairs.zip(velocities.chunks_mut(2 * sites)) {
+            self.integrate(action, fields, momenta, velocities, &mut filter);
+        }
+        for (chain, report) in reports.iter_mut().enumerate() {
+            let place = chain * sites..(chain + 1) * sites;
+            let (field, before) = (&mut fields[place.clone()], &before[place.clone()]);
+            let end = energy(action, field, &momenta[place.clone()], &velocities[place]);
+            *report = draws.accept(chain, end + report.energy_error, field, before);
         }
     }
 }
@@ -131,7 +147,7 @@ mod tests {
         let start = Chains::hot(&action, 1, 0.8, 1).fields.into_raw_vec_and_offset().0;
         let distance = |steps| {
             let hmc = FourierHmc::new(std::f64::consts::TAU, steps, &spectrum).unwrap();
-            let mut filter = Filter::new(&hmc.transform);
+            let mut filter = PairFilter::new(&hmc.transform);
             let (mut x, mut p) = (start.clone(), start.iter().rev().copied().collect::<Vec<_>>());
             let mut velocity = vec![0.0; x.len()];
             hmc.integrate(&action, &mut x, &mut p, &mut velocity, &mut filter);

@@ -29,6 +29,7 @@
 
 mod certificate;
 mod cluster;
+mod constraint_potential;
 mod dual_averaging;
 mod ensemble;
 mod ensemble_error;
@@ -47,6 +48,7 @@ mod npy;
 mod observable;
 mod orbits;
 mod overrelaxation;
+mod pairs;
 mod perturbative;
 mod phi4;
 mod production;
@@ -59,6 +61,7 @@ mod whitened;
 
 pub use certificate::{Certificate, Check, Evidence, Requirement, Verdict};
 pub use cluster::{SwendsenWang, Wolff};
+pub use constraint_potential::{ConstraintPotential, ZeroModePosterior};
 pub use dual_averaging::DualAveraging;
 pub use ensemble::{EnsembleMetadata, EnsembleReader, EnsembleWriter, Provenance};
 pub use ensemble_error::EnsembleError;

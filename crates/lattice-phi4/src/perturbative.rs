@@ -3,7 +3,7 @@
 //! At noise variance `s^2` on the field, with `W = G / (G + s^2)`, write the score of the noised field mode by mode as
 //!
 //! ```text
-//! s(x)_p = -x_p / (G + s^2) + W [ sum_j c_j ( f_j(y) - l_j x )_p ] ,     y = W x ,
+//! s(x)_p = -x_p / (G + s^2) + W [ sum_j c_j ( f_j(y) - l_j x )_p ] ,     y = E[phi | x] mode by mode ,
 //! ```
 //!
 //! with the features `f_j` of [`Feature`] and their linear parts `l_j(p)` taken out, so that the first term stays what it
@@ -11,12 +11,16 @@
 //! ([`PerturbativeModel::fit`]): no gradient descent, no net. The score has all symmetries of the lattice by
 //! construction.
 //!
+//! The zero mode has coefficients of its own, and a [`ConstraintPotential`] for its distribution: near criticality it is as
+//! far from Gaussian as can be, while all other modes are not far.
+//!
 //! In the ordered phase the model describes fields folded to positive magnetisation, about their mean `M`, and the score of a
 //! field takes the sign of its magnetisation.
 
-use crate::features::{FeatureSpace, Lines};
-use crate::spectrum::Filter;
-use crate::{Feature, FieldTransform, Orbits, Spectrum};
+use crate::features::{FeatureSpace, Lines, each};
+use crate::pairs::{PairFilter, PairTransform};
+use crate::{ConstraintPotential, Feature, Spectrum};
+use rustfft::num_complex::Complex64;
 use sde_core::{Batch, BatchMut, EvalError, NoiseSchedule, ScoreModel, values, values_mut};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -26,11 +30,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct Level {
     /// Standard deviation `s` of the noise on `phi`.
     pub noise: f64,
-    /// `c_j`, one for each feature.
+    /// `c_j` of all modes but the zero mode, one for each feature.
     pub coefficients: Vec<f64>,
-    /// `sum_j c_j l_j(p)`, in the order of [`Orbits::new`].
+    /// `c_j` of the zero mode.
+    pub zero_mode: Vec<f64>,
+    /// `sum_j c_j l_j(p)`, in the order of [`Orbits::new`](crate::Orbits::new).
     pub linear: Vec<f64>,
-    /// `sum_j c_j` times the mean of feature `j`; zero for odd features.
+    /// `sum_j c_j` times the mean of feature `j`, with those of the zero mode; zero for odd features.
     pub constant: f64,
     /// Largest magnitude of `y`, in units of its standard deviation, for which features are trusted.
     pub bound: f64,
@@ -41,10 +47,12 @@ pub struct Level {
     pub gain: f64,
 }
 
-/// A fitted score: a spectrum, features, and their coefficients at ascending noise levels.
+/// A fitted score: a spectrum, the distribution of the zero mode, features, and their coefficients at ascending noise
+/// levels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PerturbativeModel {
     pub(crate) spectrum: Spectrum,
+    pub(crate) potential: Option<ConstraintPotential>,
     pub(crate) features: Vec<Feature>,
     pub(crate) levels: Vec<Level>,
 }
@@ -53,6 +61,11 @@ impl PerturbativeModel {
     /// Mean and propagator.
     pub fn spectrum(&self) -> &Spectrum {
         &self.spectrum
+    }
+
+    /// The distribution of the zero mode, if [`Feature::Marginal`] is among the features.
+    pub fn potential(&self) -> Option<&ConstraintPotential> {
+        self.potential.as_ref()
     }
 
     /// The features.
@@ -79,6 +92,7 @@ impl PerturbativeModel {
         Some(Level {
             noise: s,
             coefficients: mix_all(&lower.coefficients, &upper.coefficients),
+            zero_mode: mix_all(&lower.zero_mode, &upper.zero_mode),
             linear: mix_all(&lower.linear, &upper.linear),
             constant: mix(lower.constant, upper.constant),
             bound: mix(lower.bound, upper.bound),
@@ -88,32 +102,99 @@ impl PerturbativeModel {
     }
 }
 
-/// What features at one noise level need: filters by stored mode.
+/// What features at one noise level need: filters by mode.
 #[derive(Debug)]
 pub(crate) struct Kernels {
+    pub(crate) noise: f64,
     /// `1 / (G + s^2)`.
     pub(crate) precision: Vec<f64>,
     /// `W = G / (G + s^2)`.
     pub(crate) wiener: Vec<f64>,
     /// `W` over the standard deviation of `y`.
-    pub(crate) legs: Vec<f64>,
+    legs: Vec<f64>,
+    /// One over the standard deviation of `y`.
+    scale: f64,
     pub(crate) lines: Lines,
 }
 
 impl Kernels {
-    pub(crate) fn new(g: &[f64], s2: f64, filter: &mut Filter, sites: usize) -> Self {
+    /// For propagators `g` by mode.
+    pub(crate) fn new(g: &[f64], noise: f64, transform: &PairTransform) -> Self {
+        let s2 = noise * noise;
         let precision: Vec<f64> = g.iter().map(|g| (g + s2).recip()).collect();
         let wiener: Vec<f64> = g.iter().zip(&precision).map(|(g, p)| g * p).collect();
-        let variance = g
-            .iter()
-            .zip(&wiener)
-            .enumerate()
-            .map(|(mode, (g, w))| filter.transform.multiplicity(mode) as f64 * w * g);
-        let scale = (variance.sum::<f64>() / sites as f64).sqrt().recip();
+        let variance: f64 = g.iter().zip(&wiener).map(|(g, w)| w * g).sum();
+        let scale = (variance / transform.sites() as f64).sqrt().recip();
         let legs = wiener.iter().map(|w| scale * w).collect();
         // v = G s^2 / (G + s^2); with no noise nothing is unknown, and its shape is a constant.
         let v: Vec<f64> = if s2 > 0.0 { wiener.iter().map(|w| w * s2).collect() } else { vec![1.0; g.len()] };
-        Self { precision, wiener, legs, lines: Lines::new(&v, filter, sites) }
+        Self { noise, precision, wiener, legs, scale, lines: Lines::new(&v, &mut PairFilter::new(transform)) }
+    }
+}
+
+/// `y` of a pair of noised fields, and what the zero mode alone has to say.
+#[derive(Clone, Debug)]
+pub(crate) struct Means {
+    filter: PairFilter,
+    root: f64,
+    /// `y`, scaled.
+    pub(crate) y: Vec<Complex64>,
+    /// `sum_x y_x` before `y` was bounded.
+    total: Complex64,
+    /// Score of the marginal distribution in the place of a feature, as modes are: times `sqrt(V)`.
+    marginal: Complex64,
+}
+
+impl Means {
+    pub(crate) fn new(transform: &PairTransform) -> Self {
+        let filter = PairFilter::new(transform);
+        let root = (transform.sites() as f64).sqrt();
+        Self { root, y: filter.pair.clone(), filter, total: Complex64::ZERO, marginal: Complex64::ZERO }
+    }
+
+    /// Of a pair with modes `x`.
+    pub(crate) fn evaluate(
+        &mut self,
+        x: &[Complex64],
+        kernels: &Kernels,
+        potential: Option<&ConstraintPotential>,
+    ) {
+        self.filter.pair.iter_mut().zip(x).zip(&kernels.legs).for_each(|((y, x), leg)| *y = x * leg);
+        if let Some(potential) = potential {
+            let (zero, s2) = (x[0] / self.root, kernels.noise * kernels.noise);
+            let mean = [zero.re, zero.im].map(|x| potential.posterior(x, kernels.noise).mean);
+            let mean = Complex64::new(mean[0], mean[1]);
+            self.filter.pair[0] = mean * (self.root * kernels.scale);
+            let score = (mean - zero) / s2;
+            self.marginal = (score + zero * kernels.precision[0]) * (self.root / kernels.wiener[0]);
+        }
+        self.total = self.filter.pair[0];
+        self.filter.inverse();
+        self.y.copy_from_slice(&self.filter.pair);
+    }
+
+    /// Keeps `y` where it was seen: `|y| <= bound`.
+    pub(crate) fn bound(&mut self, bound: f64) {
+        for y in &mut self.y {
+            *y = Complex64::new(y.re.clamp(-bound, bound), y.im.clamp(-bound, bound));
+        }
+    }
+
+    /// The largest `|y|`.
+    pub(crate) fn largest(&self) -> f64 {
+        self.y.iter().fold(0.0, |largest: f64, y| largest.max(y.re.abs()).max(y.im.abs()))
+    }
+
+    /// The value of a feature at zero momentum; `field` is the feature itself, if it is one of all momenta.
+    pub(crate) fn at_zero(&self, feature: Feature, field: &[Complex64]) -> Complex64 {
+        match feature {
+            Feature::Marginal => self.marginal,
+            Feature::Background => {
+                let squares: Complex64 = self.y.iter().map(|&y| each(y, y)).sum();
+                each(self.total, squares) / self.y.len() as f64
+            }
+            _ => field.iter().sum(),
+        }
     }
 }
 
@@ -122,48 +203,40 @@ impl Kernels {
 pub struct PerturbativeScore<S> {
     model: Arc<PerturbativeModel>,
     schedule: S,
-    transform: FieldTransform,
-    /// `G(p)` by stored mode.
+    transform: PairTransform,
+    /// `G(p)` by mode.
     g: Vec<f64>,
-    /// Orbit of every stored mode.
-    orbits: Vec<usize>,
     remembered: RwLock<Option<Arc<Prepared>>>,
 }
 
 /// The score at one noise level.
 #[derive(Debug)]
 struct Prepared {
-    noise: f64,
     kernels: Kernels,
     level: Option<Level>,
-    /// `sum_j c_j l_j(p)` by stored mode.
+    /// `sum_j c_j l_j(p)` by mode.
     linear: Vec<f64>,
 }
 
 impl<S: NoiseSchedule> PerturbativeScore<S> {
     /// The score under `schedule`.
     pub fn new(model: Arc<PerturbativeModel>, schedule: S) -> Self {
-        let lattice = model.spectrum.lattice();
-        let transform = FieldTransform::new(&lattice);
-        let g = model.spectrum.modes(&transform);
-        let orbits = Orbits::new(&lattice);
-        let orbits = (0..g.len()).map(|mode| orbits.orbit_of(&transform.coordinates(mode))).collect();
-        Self { model, schedule, transform, g, orbits, remembered: RwLock::new(None) }
+        let transform = PairTransform::new(&model.spectrum.lattice());
+        let g = transform.by_mode(model.spectrum.variances());
+        Self { model, schedule, transform, g, remembered: RwLock::new(None) }
     }
 
     /// What one noise level needs, computed once for all blocks of a batch.
-    fn prepared(&self, noise: f64, sites: usize) -> Arc<Prepared> {
+    fn prepared(&self, noise: f64) -> Arc<Prepared> {
         let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(prepared) = remembered.filter(|prepared| prepared.noise.to_bits() == noise.to_bits()) {
+        let same = |prepared: &Arc<Prepared>| prepared.kernels.noise.to_bits() == noise.to_bits();
+        if let Some(prepared) = remembered.filter(same) {
             return prepared;
         }
-        let kernels = Kernels::new(&self.g, noise * noise, &mut Filter::new(&self.transform), sites);
+        let kernels = Kernels::new(&self.g, noise, &self.transform);
         let level = self.model.at(noise);
-        let linear = level
-            .as_ref()
-            .map(|level| self.orbits.iter().map(|&orbit| level.linear[orbit]).collect())
-            .unwrap_or_default();
-        let prepared = Arc::new(Prepared { noise, kernels, level, linear });
+        let linear = level.as_ref().map(|level| self.transform.by_mode(&level.linear)).unwrap_or_default();
+        let prepared = Arc::new(Prepared { kernels, level, linear });
         *self.remembered.write().unwrap_or_else(PoisonError::into_inner) = Some(prepared.clone());
         prepared
     }
@@ -173,47 +246,83 @@ impl<S: NoiseSchedule> ScoreModel for PerturbativeScore<S> {
     fn score(&self, x: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
         let kernel = self.schedule.transition(0.0, t);
         let shrink = kernel.mean_factor.recip();
-        let sites = x.ncols();
-        let prepared = self.prepared(kernel.noise_to_signal().sqrt(), sites);
-        let mut space = FeatureSpace::new(Filter::new(&self.transform), sites);
-        let mut centred = vec![0.0; sites];
-        let (mut y, mut feature, mut sum) = (centred.clone(), centred.clone(), centred.clone());
-        let mut modes = self.transform.modes();
+        let prepared = self.prepared(kernel.noise_to_signal().sqrt());
         let mean = self.model.spectrum.mean();
-
-        let rows = values(&x).chunks_exact(sites).zip(values_mut(&mut out).chunks_exact_mut(sites));
+        let sites = self.transform.sites();
+        let mut evaluation = Evaluation::new(&self.transform);
+        let mut centred = vec![0.0; 2 * sites];
+        let rows = values(&x).chunks(2 * sites).zip(values_mut(&mut out).chunks_mut(2 * sites));
         for (x, out) in rows {
             // phi and what is folded away.
-            let sign = if mean != 0.0 && x.iter().sum::<f64>() < 0.0 { -1.0 } else { 1.0 };
-            centred.iter_mut().zip(x).for_each(|(c, x)| *c = sign * shrink * x - mean);
-            space.filter.forward(&centred);
-            modes.copy_from_slice(&space.filter.modes);
-            if let Some(level) = &prepared.level {
-                let legs = space.filter.modes.iter_mut().zip(&prepared.kernels.legs);
-                legs.for_each(|(mode, leg)| *mode *= leg);
-                space.filter.inverse(&mut y);
-                for y in &mut y {
-                    *y = y.clamp(-level.bound, level.bound);
-                }
-                sum.fill(-level.constant);
-                for (&kind, &c) in self.model.features.iter().zip(&level.coefficients) {
-                    space.evaluate(kind, &y, &prepared.kernels.lines, &mut feature);
-                    sum.iter_mut().zip(&feature).for_each(|(sum, f)| *sum = c.mul_add(*f, *sum));
-                }
-                space.filter.forward(&sum);
-                for (mode, x) in modes.iter_mut().enumerate() {
-                    let nonlinear = space.filter.modes[mode] - prepared.linear[mode] * *x;
-                    *x = nonlinear * prepared.kernels.wiener[mode] - *x * prepared.kernels.precision[mode];
-                }
-            } else {
-                modes.iter_mut().zip(&prepared.kernels.precision).for_each(|(x, p)| *x *= -p);
+            let mut signs = [1.0; 2];
+            let centred = &mut centred[..x.len()];
+            for ((x, centred), sign) in x.chunks(sites).zip(centred.chunks_mut(sites)).zip(&mut signs) {
+                *sign = if mean != 0.0 && x.iter().sum::<f64>() < 0.0 { -1.0 } else { 1.0 };
+                centred.iter_mut().zip(x).for_each(|(c, x)| *c = *sign * shrink * x - mean);
             }
-            space.filter.modes.copy_from_slice(&modes);
-            space.filter.inverse(out);
-            for s in out {
-                *s *= sign * shrink;
+            evaluation.modes.load(centred);
+            evaluation.score(&self.model, &prepared);
+            evaluation.modes.store(out);
+            for (out, sign) in out.chunks_mut(sites).zip(signs) {
+                for s in out {
+                    *s *= sign * shrink;
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// Working memory of the score of a pair.
+struct Evaluation {
+    means: Means,
+    space: FeatureSpace,
+    feature: Vec<Complex64>,
+    /// The sum of the features.
+    sum: PairFilter,
+    /// `phi + s z`, in the end the score.
+    modes: PairFilter,
+}
+
+impl Evaluation {
+    fn new(transform: &PairTransform) -> Self {
+        let filter = PairFilter::new(transform);
+        Self {
+            means: Means::new(transform),
+            space: FeatureSpace::new(transform),
+            feature: filter.pair.clone(),
+            sum: filter.clone(),
+            modes: filter,
+        }
+    }
+
+    /// Turns the pair in `self.modes` into its score.
+    fn score(&mut self, model: &PerturbativeModel, prepared: &Prepared) {
+        let Self { means, space, feature, sum, modes } = self;
+        let Kernels { precision, wiener, lines, .. } = &prepared.kernels;
+        modes.forward();
+        if let Some(level) = &prepared.level {
+            means.evaluate(&modes.pair, &prepared.kernels, model.potential.as_ref());
+            means.bound(level.bound);
+            sum.pair.fill(Complex64::ZERO);
+            let mut zero = Complex64::new(level.constant, level.constant) * -(sum.pair.len() as f64);
+            for (j, &kind) in model.features.iter().enumerate() {
+                if !kind.is_of_zero_momentum() {
+                    space.evaluate(kind, &means.y, lines, feature);
+                    let c = level.coefficients[j];
+                    sum.pair.iter_mut().zip(&*feature).for_each(|(sum, f)| *sum += f * c);
+                }
+                zero += means.at_zero(kind, feature) * level.zero_mode[j];
+            }
+            sum.forward();
+            sum.pair[0] = zero;
+            for (mode, x) in modes.pair.iter_mut().enumerate() {
+                let nonlinear = sum.pair[mode] - *x * prepared.linear[mode];
+                *x = nonlinear * wiener[mode] - *x * precision[mode];
+            }
+        } else {
+            modes.pair.iter_mut().zip(precision).for_each(|(x, p)| *x *= -p);
+        }
+        modes.inverse();
     }
 }

@@ -14,9 +14,9 @@
 //!
 //! is exact for the free field, right to second order for any other, and what everything else is built on.
 
-use crate::{FieldTransform, Lattice, Orbits, TransformScratch, propagator};
+use crate::pairs::{PairFilter, PairTransform};
+use crate::{Lattice, Orbits, propagator};
 use ndarray::Array2;
-use rustfft::num_complex::Complex64;
 use sde_core::gaussian::{euler_maruyama_variance, forward_variance};
 use sde_core::{
     Batch, BatchMut, EvalError, Noise, NoiseSchedule, NormalSource, ScoreModel, TimeGrid, values, values_mut,
@@ -171,20 +171,14 @@ impl Spectrum {
         noise: &Noise,
     ) -> Array2<f64> {
         let kernel = schedule.transition(0.0, t);
-        let transform = FieldTransform::new(&self.lattice());
+        let transform = PairTransform::new(&self.lattice());
         let width = |g: &f64| (kernel.mean_factor.powi(2) * g + kernel.variance).sqrt();
-        let widths: Vec<f64> = self.modes(&transform).iter().map(width).collect();
-        let mut filter = Filter::new(&transform);
+        let widths: Vec<f64> = transform.by_mode(&self.variances).iter().map(width).collect();
         let mut x = Array2::zeros((rows, transform.sites()));
-        let mut white = vec![0.0; transform.sites()];
-        for (row, mut x) in x.outer_iter_mut().enumerate() {
-            noise.block(0, (row * white.len()) as u64).fill(0, &mut white);
-            let x = x.as_slice_mut().expect("rows of a new array are contiguous");
-            filter.apply(&white, &widths, x);
-            for x in x {
-                *x += kernel.mean_factor * self.mean;
-            }
-        }
+        let fields = x.as_slice_mut().expect("a new array is contiguous");
+        noise.block(0, 0).fill(0, fields);
+        PairFilter::new(&transform).filter_rows(fields, &widths);
+        x += kernel.mean_factor * self.mean;
         x
     }
 
@@ -211,44 +205,6 @@ impl Spectrum {
         }
         sums
     }
-
-    /// `G(p)` of every mode that `transform` stores.
-    pub(crate) fn modes(&self, transform: &FieldTransform) -> Vec<f64> {
-        let orbits = Orbits::new(&self.lattice());
-        let modes = 0..transform.modes().len();
-        modes.map(|mode| self.variances[orbits.orbit_of(&transform.coordinates(mode))]).collect()
-    }
-}
-
-/// Multiplies the modes of fields by real numbers: a convolution with a symmetric kernel.
-#[derive(Clone, Debug)]
-pub(crate) struct Filter {
-    pub(crate) transform: FieldTransform,
-    pub(crate) modes: Vec<Complex64>,
-    scratch: TransformScratch,
-}
-
-impl Filter {
-    pub(crate) fn new(transform: &FieldTransform) -> Self {
-        Self { transform: transform.clone(), modes: transform.modes(), scratch: transform.scratch() }
-    }
-
-    /// Leaves the modes of `field` in `self.modes`.
-    pub(crate) fn forward(&mut self, field: &[f64]) {
-        self.transform.forward(field, &mut self.modes, &mut self.scratch);
-    }
-
-    /// Turns `self.modes` into a field.
-    pub(crate) fn inverse(&mut self, field: &mut [f64]) {
-        self.transform.inverse(&mut self.modes, field, &mut self.scratch);
-    }
-
-    /// Writes `field` filtered by `factors`, one for each stored mode, to `out`.
-    pub(crate) fn apply(&mut self, field: &[f64], factors: &[f64], out: &mut [f64]) {
-        self.forward(field);
-        self.modes.iter_mut().zip(factors).for_each(|(mode, factor)| *mode *= factor);
-        self.inverse(out);
-    }
 }
 
 /// The score of a Gaussian field, mode by mode [5.16].
@@ -271,16 +227,16 @@ impl Filter {
 pub struct SpectralScore<S> {
     schedule: S,
     mean: f64,
-    transform: FieldTransform,
-    modes: Vec<f64>,
+    transform: PairTransform,
+    /// `G(p)` by mode.
+    g: Vec<f64>,
 }
 
 impl<S: NoiseSchedule> SpectralScore<S> {
     /// The score of a Gaussian field with this spectrum, noised by `schedule`.
     pub fn new(spectrum: &Spectrum, schedule: S) -> Self {
-        let transform = FieldTransform::new(&spectrum.lattice());
-        let modes = spectrum.modes(&transform);
-        Self { schedule, mean: spectrum.mean(), transform, modes }
+        let transform = PairTransform::new(&spectrum.lattice());
+        Self { schedule, mean: spectrum.mean(), g: transform.by_mode(spectrum.variances()), transform }
     }
 }
 
@@ -288,19 +244,10 @@ impl<S: NoiseSchedule> ScoreModel for SpectralScore<S> {
     fn score(&self, x: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
         let kernel = self.schedule.transition(0.0, t);
         let signal = kernel.mean_factor * kernel.mean_factor;
-        let factors: Vec<f64> = self.modes.iter().map(|g| -(signal * g + kernel.variance).recip()).collect();
-        let shift = kernel.mean_factor * self.mean;
-        let mut filter = Filter::new(&self.transform);
-        let sites = x.ncols();
-        let rows = values(&x).chunks_exact(sites).zip(values_mut(&mut out).chunks_exact_mut(sites));
-        for (x, out) in rows {
-            filter.apply(x, &factors, out);
-            if shift != 0.0 {
-                for s in out {
-                    *s -= factors[0] * shift;
-                }
-            }
-        }
+        let factors: Vec<f64> = self.g.iter().map(|g| -(signal * g + kernel.variance).recip()).collect();
+        out.assign(&x);
+        PairFilter::new(&self.transform).filter_rows(values_mut(&mut out), &factors);
+        out -= factors[0] * kernel.mean_factor * self.mean;
         Ok(())
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! The matched prior is white noise; a step of Heun's rule in `ln s` then has nothing stiff to follow.
 
-use crate::spectrum::Filter;
-use crate::{FieldTransform, Spectrum};
+use crate::Spectrum;
+use crate::pairs::{PairFilter, PairTransform};
 use ndarray::Array2;
 use sde_core::{Batch, BatchMut, Drift, EvalError, ScoreModel, values, values_mut};
 
@@ -20,7 +20,7 @@ pub struct WhitenedFlow<M> {
     score: M,
     floor: f64,
     mean: f64,
-    transform: FieldTransform,
+    transform: PairTransform,
     g: Vec<f64>,
 }
 
@@ -28,23 +28,14 @@ impl<M: ScoreModel> WhitenedFlow<M> {
     /// The flow of `score` about the Gaussian with this spectrum, down to noise `floor`. The schedule of the score is
     /// [`Edm`](sde_core::Edm), whose time is `s`.
     pub fn new(spectrum: &Spectrum, score: M, floor: f64) -> Self {
-        let transform = FieldTransform::new(&spectrum.lattice());
-        Self { score, floor, mean: spectrum.mean(), g: spectrum.modes(&transform), transform }
+        let transform = PairTransform::new(&spectrum.lattice());
+        Self { score, floor, mean: spectrum.mean(), g: transform.by_mode(spectrum.variances()), transform }
     }
 
     /// Multiplies every mode of each row of `x` by `factor(G)`.
     fn scale(&self, x: &mut [f64], factor: impl Fn(f64) -> f64) {
         let factors: Vec<f64> = self.g.iter().map(|&g| factor(g)).collect();
-        let mut filter = Filter::new(&self.transform);
-        for row in x.chunks_exact_mut(self.sites()) {
-            filter.forward(row);
-            filter.modes.iter_mut().zip(&factors).for_each(|(mode, factor)| *mode *= factor);
-            filter.inverse(row);
-        }
-    }
-
-    fn sites(&self) -> usize {
-        self.transform.sites()
+        PairFilter::new(&self.transform).filter_rows(x, &factors);
     }
 
     /// The fields that whitened ones stand for at time `t`.
@@ -76,21 +67,23 @@ impl<M: ScoreModel> Drift for WhitenedFlow<M> {
         let s = self.floor * t.exp();
         let mut x = self.fields(u, t);
         self.score.score(x.view(), s, out.view_mut())?;
+        // The bracket is -x/(G + s^2) short of the score.
+        let factor = |g: &f64| -s * s / (g + s * s).sqrt();
+        let of_score: Vec<f64> = self.g.iter().map(factor).collect();
+        let of_field: Vec<f64> = self.g.iter().map(|g| factor(g) / (g + s * s)).collect();
         x -= self.mean;
-        let linear: Vec<f64> = self.g.iter().map(|g| (g + s * s).recip()).collect();
-        let mut filter = Filter::new(&self.transform);
-        let mut modes = self.transform.modes();
-        let sites = self.sites();
-        for (x, out) in
-            values(&x.view()).chunks_exact(sites).zip(values_mut(&mut out).chunks_exact_mut(sites))
-        {
-            filter.forward(x);
-            modes.copy_from_slice(&filter.modes);
-            filter.forward(out);
-            for (mode, score) in filter.modes.iter_mut().enumerate() {
-                *score = (*score + modes[mode] * linear[mode]) * (-s * s * linear[mode].sqrt());
-            }
-            filter.inverse(out);
+        let [mut filter, mut linear] = [(); 2].map(|()| PairFilter::new(&self.transform));
+        let size = 2 * self.transform.sites();
+        for (x, out) in values(&x.view()).chunks(size).zip(values_mut(&mut out).chunks_mut(size)) {
+            filter.load(out);
+            filter.forward();
+            filter.scale(&of_score);
+            linear.load(x);
+            linear.forward();
+            linear.scale(&of_field);
+            filter.pair.iter_mut().zip(&linear.pair).for_each(|(sum, x)| *sum += x);
+            filter.inverse();
+            filter.store(out);
         }
         Ok(())
     }

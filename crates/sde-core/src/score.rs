@@ -8,7 +8,8 @@ use std::sync::Arc;
 ///
 /// # Laws
 /// - The value of a row depends on that row and `t` alone, not on its neighbours in the batch: results must
-///   not change when a batch is cut differently.
+///   not change when a batch is cut differently, in parts of an even number of rows. (On lattices two rows may share
+///   a Fourier transform, and its rounding.)
 /// - `out` has the shape of `x`; every element is written.
 ///
 /// An odd score keeps an even density even.
