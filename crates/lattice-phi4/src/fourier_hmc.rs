@@ -127,9 +127,12 @@ impl Update for FourierHmc {
         }
         for (chain, report) in reports.iter_mut().enumerate() {
             let place = chain * sites..(chain + 1) * sites;
-            let (field, before) = (&mut fields[place.clone()], &before[place.clone()]);
-            let end = energy(action, field, &momenta[place.clone()], &velocities[place]);
-            *report = draws.accept(chain, end + report.energy_error, field, before);
+            let field = &mut fields[place.clone()];
+            let end = energy(action, field, &momenta[place.clone()], &velocities[place.clone()]);
+            *report = draws.decide(chain, end + report.energy_error);
+            if report.acceptance == 0.0 {
+                field.copy_from_slice(&before[place]);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@
 //! `phi + eps^2/24 F(phi)`, which is the commutator term of fourth order to the order needed (Yin and Mawhinney,
 //! arXiv:1111.5059; Omelyan, Mryglod and Folk, Comput. Phys. Commun. 151 (2003) 272).
 
-use crate::kernel::{Stage, action_terms, evolve, kick_all, sums_of_squares};
+use crate::kernel::{Stage, actions, evolve, kick_all, sums_of_squares};
 use crate::update::{Draws, LANES, Report, Update, pieces};
 use crate::{Phi4, Phi4Error};
 use sde_core::{BatchMut, values_mut};
@@ -149,40 +149,38 @@ impl Update for Hmc {
     ) {
         let (chains, sites) = fields.dim();
         let fields = values_mut(&mut fields);
-        let [normals, before, x, p, work] = pieces(scratch, fields.len());
+        let [normals, x, p, work] = pieces(scratch, fields.len());
         draws.normals(sites, normals);
-        before.copy_from_slice(fields);
-        let mut differences = [0.0; LANES];
         if chains == LANES && sites <= SIDE_BY_SIDE {
             interleave(fields, x);
             interleave(normals, p);
-            let start = energies::<LANES>(action, x, p, work);
+            let start = energies::<LANES>(action, x, p);
             self.integrate(action, LANES, x, p, work);
-            let end = energies::<LANES>(action, x, p, work);
-            differences = std::array::from_fn(|chain| end[chain] - start[chain]);
-            separate(x, fields);
+            let end = energies::<LANES>(action, x, p);
+            for (chain, report) in reports.iter_mut().enumerate() {
+                *report = draws.decide(chain, end[chain] - start[chain]);
+            }
+            separate(x, fields, |chain| reports[chain].acceptance > 0.0);
         } else {
             let rows = fields.chunks_exact_mut(sites).zip(normals.chunks_exact_mut(sites));
-            for ((x, p), difference) in rows.zip(&mut differences) {
-                let work = &mut work[..sites];
-                let [start] = energies(action, x, p, work);
+            for ((chain, (field, p)), report) in rows.enumerate().zip(reports) {
+                let (x, work) = (&mut x[..sites], &mut work[..sites]);
+                x.copy_from_slice(field);
+                let [start] = energies(action, x, p);
                 self.integrate(action, 1, x, p, work);
-                let [end] = energies(action, x, p, work);
-                *difference = end - start;
+                let [end] = energies(action, x, p);
+                *report = draws.decide(chain, end - start);
+                if report.acceptance > 0.0 {
+                    field.copy_from_slice(x);
+                }
             }
-        }
-        for (chain, report) in reports.iter_mut().enumerate() {
-            let place = chain * sites..(chain + 1) * sites;
-            *report = draws.accept(chain, differences[chain], &mut fields[place.clone()], &before[place]);
         }
     }
 }
 
-/// `H` of each of `L` chains, innermost; `force` becomes that on the fields.
-fn energies<const L: usize>(action: &Phi4, fields: &[f64], momenta: &[f64], force: &mut [f64]) -> [f64; L] {
-    force.fill(0.0);
-    kick_all(action, L, fields, force, 1.0);
-    let potential: [f64; L] = action_terms(fields, force, action.lambda());
+/// `H` of each of `L` chains, innermost.
+fn energies<const L: usize>(action: &Phi4, fields: &[f64], momenta: &[f64]) -> [f64; L] {
+    let potential: [f64; L] = actions(action, fields);
     let kinetic: [f64; L] = sums_of_squares(momenta);
     std::array::from_fn(|chain| 0.5_f64.mul_add(kinetic[chain], potential[chain]))
 }
@@ -195,12 +193,12 @@ fn interleave(rows: &[f64], out: &mut [f64]) {
     }
 }
 
-/// And back.
-fn separate(interleaved: &[f64], rows: &mut [f64]) {
+/// And back, the chains that are `wanted`.
+fn separate(interleaved: &[f64], rows: &mut [f64], wanted: impl Fn(usize) -> bool) {
     let sites = rows.len() / LANES;
-    for (site, values) in interleaved.as_chunks::<LANES>().0.iter().enumerate() {
-        for (lane, value) in values.iter().enumerate() {
-            rows[lane * sites + site] = *value;
+    for (lane, row) in rows.chunks_exact_mut(sites).enumerate().filter(|(lane, _)| wanted(*lane)) {
+        for (value, values) in row.iter_mut().zip(interleaved.as_chunks::<LANES>().0) {
+            *value = values[lane];
         }
     }
 }
@@ -249,9 +247,9 @@ mod tests {
             let error = |steps| {
                 let (action, mut x, mut p) = setup(&[8, 8]);
                 let mut work = vec![0.0; x.len()];
-                let [before] = energies(&action, &x, &p, &mut work);
+                let [before] = energies(&action, &x, &p);
                 Hmc::new(1.0, steps, leap).unwrap().integrate(&action, 1, &mut x, &mut p, &mut work);
-                energies::<1>(&action, &x, &p, &mut work)[0] - before
+                energies::<1>(&action, &x, &p)[0] - before
             };
             let (coarse, fine) = (error(32), error(64));
             let found = (coarse / fine).abs().log2();
@@ -274,7 +272,7 @@ mod tests {
             // 2048 sites of eight chains do not fit: several steps go together.
             hmc.integrate(&action, LANES, &mut many, &mut momenta, &mut work);
             let mut rows = vec![0.0; x.len()];
-            separate(&many, &mut rows);
+            separate(&many, &mut rows, |_| true);
             for chain in 0..LANES {
                 let place = chain * sites..(chain + 1) * sites;
                 let (mut x, mut p) = (x[place.clone()].to_vec(), p[place.clone()].to_vec());

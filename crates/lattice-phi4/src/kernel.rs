@@ -16,6 +16,7 @@
 //! ```
 
 use crate::Phi4;
+use crate::update::LANES;
 use multiversion::multiversion;
 
 /// One stage of an integrator: momenta move by `kick` times the force, then fields by `drift` times the momenta.
@@ -42,11 +43,20 @@ pub(crate) fn evolve(action: &Phi4, lanes: usize, field: &mut [f64], momentum: &
         for wave in 0..end {
             for (s, stage) in stages.iter().enumerate() {
                 let Some(r) = wave.checked_sub(2 * s) else { break };
-                if (2 * s..slabs - 2 * s).contains(&r) {
-                    work.kick(field, momentum, r, stage.kick);
-                }
-                if let Some(r) = r.checked_sub(1).filter(|r| (2 * s + 1..slabs - 2 * s - 1).contains(r)) {
-                    drift(&mut field[r * slab..][..slab], &momentum[r * slab..][..slab], stage.drift);
+                let kicked = (2 * s..slabs - 2 * s).contains(&r);
+                let behind = r.checked_sub(1).filter(|r| (2 * s + 1..slabs - 2 * s - 1).contains(r));
+                match behind {
+                    Some(_) if kicked && work.rows_are_slabs() => {
+                        work.kick_and_drift(field, momentum, r, *stage);
+                    }
+                    _ => {
+                        if kicked {
+                            work.kick(field, momentum, r, stage.kick);
+                        }
+                        if let Some(r) = behind {
+                            drift(&mut field[r * slab..][..slab], &momentum[r * slab..][..slab], stage.drift);
+                        }
+                    }
                 }
             }
         }
@@ -93,14 +103,45 @@ impl<'a> Rows<'a> {
         Self { action, lanes, row, axes, others: vec![0.0; row] }
     }
 
+    /// The sum over the next rows along all axes but the last, of the row that begins at `start`.
+    fn ahead<'b>(&'b mut self, field: &'b [f64], start: usize) -> &'b [f64] {
+        let row = self.row;
+        let next = |&(extent, stride): &(usize, usize)| {
+            let place = start / stride % extent;
+            let there = start - place * stride + (place + 1) % extent * stride;
+            &field[there..there + row]
+        };
+        if let [axis] = &self.axes[..] {
+            return next(axis);
+        }
+        self.others.fill(0.0);
+        for axis in &self.axes {
+            self.others.iter_mut().zip(next(axis)).for_each(|(sum, x)| *sum += x);
+        }
+        &self.others
+    }
+
+    /// Whether [`kick_and_drift`](Self::kick_and_drift) is for these: two dimensions, chains side by side.
+    fn rows_are_slabs(&self) -> bool {
+        self.axes.len() == 1 && self.lanes == LANES
+    }
+
+    /// Kicks the momenta of row `r`, and lets the fields of the row before drift in the same pass, after their last use.
+    fn kick_and_drift(&self, field: &mut [f64], momentum: &mut [f64], r: usize, stage: Stage) {
+        let (rows, size) = (self.axes[0].0, self.row);
+        let row = |r: usize| r * size..(r + 1) * size;
+        let fields = field.get_disjoint_mut([row(r - 1), row(r), row((r + 1) % rows)]);
+        let momenta = momentum.get_disjoint_mut([row(r - 1), row(r)]);
+        let ([down, centre, up], [behind, momentum]) =
+            (fields.expect("three rows or more"), momenta.expect("two rows or more"));
+        let couplings = Couplings::new(self.action, stage.kick);
+        kick_and_drift_row(momentum, centre, up, down, behind, couplings, stage.drift);
+    }
+
     /// Kicks the momenta of slab `r`.
     fn kick(&mut self, field: &[f64], momentum: &mut [f64], r: usize, kick: f64) {
         let Self { action, lanes, row, .. } = *self;
-        let couplings = Couplings {
-            hop: 2.0 * action.hopping() * kick,
-            linear: -2.0 * (1.0 - 2.0 * action.lambda()) * kick,
-            cubic: -4.0 * action.lambda() * kick,
-        };
+        let couplings = Couplings::new(action, kick);
         let Some(&(slabs, slab)) = self.axes.first() else {
             // One dimension: every slab is a site; all of them are one row, kicked with the first.
             if r == 0 {
@@ -143,6 +184,51 @@ struct Couplings {
     cubic: f64,
 }
 
+impl Couplings {
+    fn new(action: &Phi4, kick: f64) -> Self {
+        Self {
+            hop: 2.0 * action.hopping() * kick,
+            linear: -2.0 * (1.0 - 2.0 * action.lambda()) * kick,
+            cubic: -4.0 * action.lambda() * kick,
+        }
+    }
+
+    /// The momentum after the kick.
+    #[inline(always)]
+    fn kicked(self, p: f64, x: f64, neighbours: f64) -> f64 {
+        x.mul_add((self.cubic * x).mul_add(x, self.linear), self.hop.mul_add(neighbours, p))
+    }
+}
+
+/// The sites of a row one after the other: what is to the right of one is the centre of the next, and stays in registers.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+fn kick_and_drift_row(
+    momentum: &mut [f64],
+    centre: &[f64],
+    up: &[f64],
+    down: &mut [f64],
+    behind: &[f64],
+    couplings: Couplings,
+    drift: f64,
+) {
+    let [centre, up, behind] = [centre, up, behind].map(|row| row.as_chunks::<LANES>().0);
+    let [momentum, down] = [momentum, down].map(|row| row.as_chunks_mut::<LANES>().0);
+    let (mut left, mut x) = (centre[centre.len() - 1], centre[0]);
+    let to_the_right = centre[1..].iter().chain(&centre[..1]);
+    let rows = momentum.iter_mut().zip(up).zip(down).zip(behind);
+    for ((((p, up), down), behind), right) in rows.zip(to_the_right) {
+        // All loads before all stores.
+        let (mut kicked, mut drifted, up, behind, right) = (*p, *down, *up, *behind, *right);
+        for lane in 0..LANES {
+            let neighbours = (left[lane] + right[lane]) + (up[lane] + drifted[lane]);
+            kicked[lane] = couplings.kicked(kicked[lane], x[lane], neighbours);
+            drifted[lane] = drift.mul_add(behind[lane], drifted[lane]);
+        }
+        (*p, *down) = (kicked, drifted);
+        (left, x) = (x, right);
+    }
+}
+
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn kick_row(
     momentum: &mut [f64],
@@ -153,11 +239,9 @@ fn kick_row(
     lanes: usize,
     couplings: Couplings,
 ) {
-    let Couplings { hop, linear, cubic } = couplings;
     let row = momentum.len();
     let new = |p: f64, x: f64, left: f64, right: f64, up: f64, down: f64, other: f64| {
-        let sum = ((left + right) + (up + down)) + other;
-        x.mul_add((cubic * x).mul_add(x, linear), hop.mul_add(sum, p))
+        couplings.kicked(p, x, ((left + right) + (up + down)) + other)
     };
     let (centre, up, down, others) = (&centre[..row], &up[..row], &down[..row], &others[..row]);
     for i in 0..lanes {
@@ -197,34 +281,59 @@ const SUMS: usize = 16;
 /// `sum_x p^2` of each of `L` chains, innermost.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 pub(crate) fn sums_of_squares<const L: usize>(p: &[f64]) -> [f64; L] {
-    site_sums(p, p, |p, _, sum| p.mul_add(p, sum))
+    site_sums(p, |p, sum| p.mul_add(p, sum))
 }
 
-/// `sum_x [ -x F / 2 - lambda x^4 ]` of each of `L` chains, innermost.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
-pub(crate) fn action_terms<const L: usize>(x: &[f64], force: &[f64], lambda: f64) -> [f64; L] {
-    site_sums(x, force, |x, force, sum| {
-        let square = x * x;
-        sum - (0.5 * x).mul_add(force, lambda * square * square)
-    })
-}
-
-/// Adds something of each site with `add(a, b, sum)`. The order is the same for any number of chains.
+/// Adds something of each site with `add(x, sum)`. The order is the same for any number of chains.
 #[inline(always)]
-fn site_sums<const L: usize>(a: &[f64], b: &[f64], add: impl Fn(f64, f64, f64) -> f64) -> [f64; L] {
-    let (a, b) = (a.as_chunks::<L>().0.as_chunks::<SUMS>(), b.as_chunks::<L>().0.as_chunks::<SUMS>());
+fn site_sums<const L: usize>(x: &[f64], add: impl Fn(f64, f64) -> f64) -> [f64; L] {
     let mut sums = [[0.0; L]; SUMS];
-    for (a, b) in a.0.iter().zip(b.0) {
-        // Flat, or the compiler gathers what lies side by side.
-        let values = a.as_flattened().iter().zip(b.as_flattened());
-        for (sum, (a, b)) in sums.as_flattened_mut().iter_mut().zip(values) {
-            *sum = add(*a, *b, *sum);
+    // Flat, or the compiler gathers what lies side by side.
+    for x in x.chunks(SUMS * L) {
+        for (sum, x) in sums.as_flattened_mut().iter_mut().zip(x) {
+            *sum = add(*x, *sum);
         }
     }
-    for (sums, (a, b)) in sums.iter_mut().zip(a.1.iter().zip(b.1)) {
-        for lane in 0..L {
-            sums[lane] = add(a[lane], b[lane], sums[lane]);
-        }
-    }
+    folded(&sums)
+}
+
+fn folded<const L: usize>(sums: &[[f64; L]; SUMS]) -> [f64; L] {
     std::array::from_fn(|lane| sums.iter().map(|sums| sums[lane]).sum())
+}
+
+/// The action of each of `L` chains, innermost: every bond once, with the site it points forward from.
+pub(crate) fn actions<const L: usize>(action: &Phi4, field: &[f64]) -> [f64; L] {
+    let mut rows = Rows::new(action, L);
+    let mut sums = [[0.0; L]; SUMS];
+    for start in (0..field.len()).step_by(rows.row) {
+        let row = &field[start..start + rows.row];
+        action_row(row, rows.ahead(field, start), action.hopping(), action.lambda(), &mut sums);
+    }
+    folded(&sums)
+}
+
+/// Adds `sum_x [ -2 kappa x (right + ahead) + (1 - 2 lambda) x^2 + lambda x^4 ]` of a row.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+fn action_row<const L: usize>(
+    row: &[f64],
+    ahead: &[f64],
+    hopping: f64,
+    lambda: f64,
+    sums: &mut [[f64; L]; SUMS],
+) {
+    let (hop, square) = (-2.0 * hopping, 1.0 - 2.0 * lambda);
+    let sums = sums.as_flattened_mut();
+    let add = |x: &[f64], right: &[f64], ahead: &[f64], sums: &mut [f64]| {
+        for (((sum, x), right), ahead) in sums.iter_mut().zip(x).zip(right).zip(ahead) {
+            let local = x * (lambda * x).mul_add(*x, square);
+            *sum = x.mul_add(hop.mul_add(right + ahead, local), *sum);
+        }
+    };
+    // The site at the end has the first to its right.
+    let end = row.len() - L;
+    let (inner, right) = (row[..end].chunks(SUMS * L), row[L..].chunks(SUMS * L));
+    for ((x, right), ahead) in inner.zip(right).zip(ahead.chunks(SUMS * L)) {
+        add(x, right, ahead, sums);
+    }
+    add(&row[end..], &row[..L], &ahead[end..], &mut sums[end % (SUMS * L)..]);
 }

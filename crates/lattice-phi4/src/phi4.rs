@@ -15,7 +15,7 @@
 //! with a lattice spacing `a` in `d` dimensions, `f = a^(d/2 - 1) f_c`, `m^2 = a^2 m_c^2`, `g = a^(4 - d) g_c`.
 
 use crate::Lattice;
-use crate::kernel::{action_terms, kick_all};
+use crate::kernel::{actions, kick_all};
 use ndarray::ArrayViewMut1;
 use sde_core::{Batch, BatchMut, Target, values, values_mut};
 use serde::{Deserialize, Serialize};
@@ -233,13 +233,8 @@ impl Target for Phi4 {
     fn action(&self, x: Batch<'_>, mut out: ArrayViewMut1<'_, f64>) {
         let sites = self.sites();
         assert_eq!(x.ncols(), sites, "a configuration has one value per site");
-        let mut force = vec![0.0; sites];
         for (x, out) in values(&x).chunks_exact(sites).zip(&mut out) {
-            // With x F = 2 kappa sum_(+-nu) x x' - 2 (1 - 2 lambda) x^2 - 4 lambda x^4 summed over sites, in which every bond
-            // is there twice: S = -1/2 sum x F - lambda sum x^4.
-            force.fill(0.0);
-            kick_all(self, 1, x, &mut force, 1.0);
-            [*out] = action_terms(x, &force, self.lambda());
+            [*out] = actions(self, x);
         }
     }
 

@@ -36,13 +36,10 @@ impl Draws {
         Pcg64::new((u128::from(update) << 64) | u128::from(chain), u128::from(mixed(chain)))
     }
 
-    /// Keeps the new field of chain `chain` with probability `min(1, e^(-difference))`, else puts the old one back.
-    pub(crate) fn accept(&self, chain: usize, difference: f64, field: &mut [f64], before: &[f64]) -> Report {
+    /// Whether chain `chain` takes the new field: with probability `min(1, e^(-difference))`.
+    pub(crate) fn decide(&self, chain: usize, difference: f64) -> Report {
         // A NaN is no reason to accept.
         let accepted = self.generator(chain).random::<f64>() < (-difference).exp();
-        if !accepted {
-            field.copy_from_slice(before);
-        }
         Report { acceptance: f64::from(u8::from(accepted)), energy_error: difference }
     }
 }
