@@ -48,6 +48,8 @@ mod linear;
 mod math;
 mod matmul;
 mod mlp;
+mod net;
+mod places;
 mod preconditioning;
 mod residual;
 mod segments;
@@ -64,6 +66,7 @@ pub use inference::{Folded, FusedMlp};
 pub use layout::{Layout, TensorSpec};
 pub use learning_rate::LearningRate;
 pub use mlp::{Mlp, MlpConfig};
+pub use net::Net;
 pub use preconditioning::Preconditioning;
 pub use residual::ResidualScore;
 
