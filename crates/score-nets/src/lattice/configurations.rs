@@ -11,7 +11,8 @@ use std::io;
 /// ```
 /// use score_nets::Configurations;
 /// use sde_core::ndarray::array;
-/// let fields = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
+/// // an array's own len counts numbers
+/// let fields: &dyn Configurations = &array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
 /// let mut field = [0.0; 2];
 /// fields.read(1, &mut field)?;
 /// assert_eq!((fields.len(), fields.sites(), field), (3, 2, [3.0, 4.0]));

@@ -86,7 +86,7 @@ pub enum FieldSourceError {
 /// let mut fields = Array2::zeros((100, 64));
 /// let noise = sde_core::Noise::new(1, 0);
 /// sde_core::NormalSource::fill(&noise.block(0, 0), 0, fields.as_slice_mut().unwrap());
-/// let base = ScoreFn(|x, s: f64| -x / (1.0 + s * s));
+/// let base = ScoreFn(|x: f64, s: f64| -x / (1.0 + s * s));
 /// let table: Vec<f64> = (0..40).map(|i| 0.1 * 1.1f64.powi(i)).collect();
 /// let width = table.iter().map(|s| s / (1.0 + s * s).sqrt()).collect();
 /// let scales = FieldScales { extents: [8, 8], deviation: 1.0, noise: table, width };
