@@ -56,7 +56,7 @@ impl OddUnetConfig {
         1 << (self.channels.len() - 1 + usize::from(self.packed))
     }
 
-    /// Gains of a block: two for each of its channels.
+    /// Number of gains: two for each channel of every block.
     fn gains(&self) -> usize {
         let blocks = self.channels.iter().enumerate().map(|(level, channels)| {
             let times = if level + 1 == self.channels.len() { 1 } else { 2 };
