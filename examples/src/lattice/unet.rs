@@ -1,9 +1,10 @@
 //! A net on top of the Gaussian score: for ensembles with domain walls, which perturbation theory does not describe.
 
+use std::f64::consts::TAU;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use lattice_phi4::{FieldTransform, Orbits, SpectralScore, Spectrum};
+use lattice_phi4::{FieldTransform, Orbits, Phi4, SpectralScore, Spectrum};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
@@ -54,26 +55,20 @@ pub fn scales(spectrum: &Spectrum) -> FieldScales {
 
 /// Trains a net on an ensemble, or goes on from the checkpoint of a run that was stopped, and makes a score of it.
 ///
-/// The target is denoising; with an action that the ensemble is in equilibrium of, the [`MixedTarget`].
-///
 /// # Errors
 /// Of the ensemble, of a checkpoint that is damaged or of another run, or of a run that diverges.
 pub fn learn(
     spectrum: &Spectrum,
     fields: &Array2<f64>,
-    equilibrium: Option<&(dyn Target + Sync)>,
+    target: &dyn FieldTarget,
     args: &UnetArgs,
     checkpoint: Option<&Path>,
 ) -> Result<UnetScore, Failure> {
     let scales = scales(spectrum);
     let edm = schedule(&scales)?;
     let base = SpectralScore::new(spectrum, edm);
-    let mixed = equilibrium.map(|action| MixedTarget::new(spectrum, action));
     let settings = FieldBatchesConfig { seed: args.seed, ..FieldBatchesConfig::default() };
-    let mut source = FieldBatches::new(fields, &base, scales.clone(), settings)?;
-    if let Some(mixed) = &mixed {
-        source = source.with_target(mixed);
-    }
+    let source = FieldBatches::new(fields, &base, scales.clone(), settings)?.with_target(target);
     let config = TrainConfig {
         steps: args.steps,
         learning_rate: LearningRate::WarmupCosine {
@@ -109,33 +104,62 @@ fn schedule(scales: &FieldScales) -> Result<Edm, ParameterError> {
     Edm::new(2.0 * scales.deviation * scales.range().1)
 }
 
-/// The low-variance target for ensembles in equilibrium, mode by mode
+/// A target of low variance from the force `F = -dS/dphi`, mode by mode
 ///
 /// ```text
-/// T = phi + W ( x + s^2 F(phi) - phi ) ,      W = G / (G + s^2) ,      F = -dS/dphi ,
+/// T = phi + c(s) W ( x + s^2 F(phi) - phi ) ,      W = G / (G + s^2) ,
 /// ```
 ///
-/// see [`FieldTarget`].
+/// see [`FieldTarget`]. In equilibrium any `c` and `G` will do. Where there are domain walls, the field has come to equilibrium
+/// about its minima, but not as a whole: then the force is a score only for what little noise hides, and `c` fades.
 #[derive(Debug)]
-pub struct MixedTarget<'a, A: ?Sized> {
-    action: &'a A,
+pub struct MixedTarget<'a> {
+    action: &'a Phi4,
     transform: FieldTransform,
     /// `G(p)` by stored mode.
     g: Vec<f64>,
+    /// The noise at which `c` is one half.
+    fading: f64,
 }
 
-impl<'a, A: Target + ?Sized> MixedTarget<'a, A> {
-    /// For fields of this action, with this spectrum.
-    pub fn new(spectrum: &Spectrum, action: &'a A) -> Self {
-        let lattice = spectrum.lattice();
-        let (transform, orbits) = (FieldTransform::new(&lattice), Orbits::new(&lattice));
-        let of_mode = |mode| spectrum.variances()[orbits.orbit_of(&transform.coordinates(mode))];
-        let g = (0..transform.modes().len()).map(of_mode).collect();
-        Self { action, transform, g }
+impl<'a> MixedTarget<'a> {
+    /// For an ensemble in equilibrium: `G` is its propagator and `c = 1`.
+    pub fn equilibrium(spectrum: &Spectrum, action: &'a Phi4) -> Self {
+        let orbits = Orbits::new(action.lattice());
+        let of_mode = |n: &[usize]| spectrum.variances()[orbits.orbit_of(n)];
+        Self::new(action, of_mode, f64::INFINITY)
+    }
+
+    /// For an ensemble of domains: `G` is the propagator about the minima `+-v` of the potential,
+    ///
+    /// ```text
+    /// v^2 = ( 2 d kappa - 1 + 2 lambda ) / ( 2 lambda ) ,    1/G = 2 (1 - 2 lambda) + 12 lambda v^2 - 4 kappa sum_nu cos p_nu ,
+    /// ```
+    ///
+    /// and `c = 1 / (1 + (s/fading)^4)`.
+    ///
+    /// # Panics
+    /// If the potential has no two minima.
+    pub fn domains(action: &'a Phi4, fading: f64) -> Self {
+        let (extents, kappa, lambda) = (action.lattice().extents(), action.hopping(), action.lambda());
+        let square = (2.0 * extents.len() as f64 * kappa - 1.0 + 2.0 * lambda) / (2.0 * lambda);
+        assert!(square > 0.0, "the potential has one minimum");
+        let of_mode = |n: &[usize]| {
+            let cosine = |(n, extent): (&usize, &usize)| (TAU * *n as f64 / *extent as f64).cos();
+            let cosines: f64 = n.iter().zip(extents).map(cosine).sum();
+            (2.0 * (1.0 - 2.0 * lambda) + 12.0 * lambda * square - 4.0 * kappa * cosines).recip()
+        };
+        Self::new(action, of_mode, fading)
+    }
+
+    fn new(action: &'a Phi4, of_mode: impl Fn(&[usize]) -> f64, fading: f64) -> Self {
+        let transform = FieldTransform::new(action.lattice());
+        let g = (0..transform.modes().len()).map(|mode| of_mode(&transform.coordinates(mode))).collect();
+        Self { action, transform, g, fading }
     }
 }
 
-impl<A: Target + Sync + ?Sized> FieldTarget for MixedTarget<'_, A> {
+impl FieldTarget for MixedTarget<'_> {
     fn write(&self, phi: &[f64], x: &[f64], noise: f64, out: &mut [f64]) {
         let (shape, square) = ((1, phi.len()), noise * noise);
         let fields = ArrayView2::from_shape(shape, phi).expect("one row");
@@ -143,9 +167,10 @@ impl<A: Target + Sync + ?Sized> FieldTarget for MixedTarget<'_, A> {
         for ((out, x), phi) in out.iter_mut().zip(x).zip(phi) {
             *out = square.mul_add(*out, x - phi);
         }
+        let fade = (1.0 + (noise / self.fading).powi(4)).recip();
         let (mut modes, mut scratch) = (self.transform.modes(), self.transform.scratch());
         self.transform.forward(out, &mut modes, &mut scratch);
-        modes.iter_mut().zip(&self.g).for_each(|(mode, g)| *mode *= g / (g + square));
+        modes.iter_mut().zip(&self.g).for_each(|(mode, g)| *mode *= fade * g / (g + square));
         self.transform.inverse(&mut modes, out, &mut scratch);
         out.iter_mut().zip(phi).for_each(|(out, phi)| *out += phi);
     }
@@ -154,7 +179,7 @@ impl<A: Target + Sync + ?Sized> FieldTarget for MixedTarget<'_, A> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lattice_phi4::{Lattice, Phi4};
+    use lattice_phi4::Lattice;
     use score_nets::Denoising;
     use sde_core::{Noise, NormalSource, VarianceExpanding};
 
@@ -178,7 +203,7 @@ mod tests {
         for noise in [0.1, 1.0, 7.0] {
             let (action, spectrum, phi, x) = free(noise);
             let (mut found, mut exact) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-            MixedTarget::new(&spectrum, &action).write(&phi, &x, noise, &mut found);
+            MixedTarget::equilibrium(&spectrum, &action).write(&phi, &x, noise, &mut found);
             // W x, by the score of the Gaussian
             let shape = (1, x.len());
             let score = SpectralScore::new(&spectrum, Edm::new(10.0).unwrap());
@@ -190,6 +215,24 @@ mod tests {
             }
             Denoising.write(&phi, &x, noise, &mut found);
             assert_eq!(found, phi);
+        }
+    }
+
+    #[test]
+    fn in_a_domain_the_mixture_is_the_mean_about_its_minimum() {
+        // At the minimum itself without noise on phi: the force vanishes, and T = v + W (x - v).
+        let lattice = Lattice::new(&[8, 8]).unwrap();
+        let action = Phi4::new(lattice, 0.4, 0.022).unwrap();
+        let v = ((1.6f64 - 1.0 + 0.044) / 0.044).sqrt();
+        let phi = vec![v; 64];
+        // x - v is a constant: the zero mode alone, with 1/G the curvature of the potential there.
+        let (noise, x) = (0.5, vec![v + 0.3; 64]);
+        let curvature = 2.0 * (1.0 - 0.044) + 12.0 * 0.022 * v * v - 3.2;
+        let weight = 1.0 / (1.0 + noise * noise * curvature);
+        let mut found = vec![0.0; 64];
+        for (fading, c) in [(f64::INFINITY, 1.0), (0.5, 0.5)] {
+            MixedTarget::domains(&action, fading).write(&phi, &x, noise, &mut found);
+            assert!(found.iter().all(|t| (t - v - c * weight * 0.3).abs() < 1e-12), "{fading}");
         }
     }
 
