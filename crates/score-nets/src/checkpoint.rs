@@ -11,7 +11,7 @@
 use crate::data::digest_of_bytes;
 use crate::files;
 use crate::tensors::{TensorError, check_finite, check_shape};
-use crate::{Mlp, MlpConfig, NetError, SourceSettings, TrainConfig};
+use crate::{Layout, Mlp, Net, NetError, SourceSettings, TrainConfig};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -31,9 +31,9 @@ pub struct Best {
 
 /// The state of a training run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
+pub struct Checkpoint<N: Net = Mlp> {
     /// The architecture.
-    pub net: MlpConfig,
+    pub net: N::Config,
     /// The settings of the run.
     pub train: TrainConfig,
     /// What the batches were made of.
@@ -58,12 +58,15 @@ pub struct Checkpoint {
 
 /// What the JSON file holds.
 #[derive(Serialize, Deserialize)]
-struct Metadata {
+struct Metadata<C> {
     version: u32,
+    /// [`Net::KIND`].
+    #[serde(default = "mlp")]
+    kind: String,
     step: u64,
     best: Option<Best>,
     worse: u64,
-    net: MlpConfig,
+    net: C,
     train: TrainConfig,
     source: SourceSettings,
     tensors: String,
@@ -74,6 +77,13 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Header {
     version: u32,
+    #[serde(default = "mlp")]
+    kind: String,
+}
+
+/// The only kind of net that was there before files told it.
+fn mlp() -> String {
+    Mlp::KIND.into()
 }
 
 /// A checkpoint cannot be written or read; every case names the file.
@@ -141,7 +151,7 @@ pub enum CheckpointError {
         /// Why.
         source: NetError,
     },
-    /// The run that is to be resumed had another setting.
+    /// The checkpoint is of another kind of net, or of a run with another setting.
     #[error("{}: {field}: expected {expected}, found {found}", file.display())]
     Setting {
         /// The file.
@@ -155,14 +165,14 @@ pub enum CheckpointError {
     },
 }
 
-impl Checkpoint {
+impl<N: Net> Checkpoint<N> {
     /// The net that the run has made so far: the best validated average, or the last one.
     ///
     /// # Errors
     /// [`NetError`] if a field was changed into something that is no net.
-    pub fn model(&self) -> Result<Mlp, NetError> {
+    pub fn model(&self) -> Result<N, NetError> {
         let parameters = self.best_weights.as_ref().unwrap_or(&self.average);
-        Mlp::from_parameters(self.net, parameters.clone())
+        N::from_parameters(self.net.clone(), parameters.clone())
     }
 
     /// The vectors by the prefix of their tensors' names.
@@ -180,13 +190,15 @@ impl Checkpoint {
     /// Writes the checkpoint with the metadata at `path` and the tensors beside it.
     ///
     /// # Errors
-    /// [`CheckpointError::Io`]; what was at `path` before is then still there and whole.
+    /// [`CheckpointError::Io`]; what was at `path` before is then still there and whole. [`CheckpointError::Net`] if
+    /// the architecture was changed into something that is no net.
     ///
     /// # Panics
     /// If a vector does not have one element per parameter of the net.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
         let path = path.as_ref();
-        let layout = self.net.layout();
+        let layout =
+            N::layout(&self.net).map_err(|source| CheckpointError::Net { file: path.into(), source })?;
         let mut stored = Vec::new();
         for (group, values) in self.groups() {
             assert_eq!(values.len(), layout.len(), "{group} has one value per parameter");
@@ -209,10 +221,11 @@ impl Checkpoint {
         let tensors = format!("{stem}.{}.safetensors", &sha256[..16]);
         let metadata = Metadata {
             version: VERSION,
+            kind: N::KIND.into(),
             step: self.step,
             best: self.best,
             worse: self.worse,
-            net: self.net,
+            net: self.net.clone(),
             train: self.train,
             source: self.source.clone(),
             tensors: tensors.clone(),
@@ -220,7 +233,7 @@ impl Checkpoint {
         };
         let json = serde_json::to_vec_pretty(&metadata)
             .map_err(|source| CheckpointError::Metadata { file: path.into(), source })?;
-        let before = read_metadata(path).ok();
+        let before = read_metadata::<N>(path).ok();
         let write = |file: &Path, bytes: &[u8]| {
             files::replace(file, bytes).map_err(|source| CheckpointError::Io {
                 file: file.into(),
@@ -244,8 +257,9 @@ impl Checkpoint {
     /// exactly the tensors of the net, with finite numbers.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
         let path = path.as_ref();
-        let metadata = read_metadata(path)?;
-        metadata.net.validate().map_err(|source| CheckpointError::Net { file: path.into(), source })?;
+        let metadata = read_metadata::<N>(path)?;
+        let layout = N::layout(&metadata.net);
+        let layout = layout.map_err(|source| CheckpointError::Net { file: path.into(), source })?;
         let file = path.with_file_name(&metadata.tensors);
         let bytes = fs::read(&file).map_err(|source| CheckpointError::Io {
             file: file.clone(),
@@ -258,7 +272,7 @@ impl Checkpoint {
         }
         let tensors = SafeTensors::deserialize(&bytes)
             .map_err(|source| CheckpointError::Format { file: file.clone(), source })?;
-        let vectors = Vectors::read(&metadata, &tensors)
+        let vectors = Vectors::read(&layout, metadata.best.is_some(), &tensors)
             .map_err(|source| CheckpointError::Tensor { file: file.clone(), source })?;
         let Metadata { step, best, worse, net, train, source, .. } = metadata;
         let Vectors { weights, average, first_moment, second_moment, best_weights } = vectors;
@@ -288,8 +302,7 @@ struct Vectors {
 }
 
 impl Vectors {
-    fn read(metadata: &Metadata, tensors: &SafeTensors<'_>) -> Result<Self, TensorError> {
-        let layout = metadata.net.layout();
+    fn read(layout: &Layout, with_best: bool, tensors: &SafeTensors<'_>) -> Result<Self, TensorError> {
         let mut known = 0;
         let mut group = |group: &str| -> Result<Vec<f32>, TensorError> {
             let mut values = vec![0.0; layout.len()];
@@ -316,13 +329,13 @@ impl Vectors {
             average: group("average")?,
             first_moment: group("first_moment")?,
             second_moment: group("second_moment")?,
-            best_weights: metadata.best.map(|_| group("best")).transpose()?,
+            best_weights: with_best.then(|| group("best")).transpose()?,
         };
         if tensors.len() == known {
             return Ok(vectors);
         }
         let groups = ["weights", "average", "first_moment", "second_moment", "best"];
-        let expected = &groups[..4 + usize::from(metadata.best.is_some())];
+        let expected = &groups[..4 + usize::from(with_best)];
         let is_known = |name: &str| {
             name.split_once('.').is_some_and(|(g, rest)| expected.contains(&g) && layout.find(rest).is_some())
         };
@@ -331,16 +344,20 @@ impl Vectors {
     }
 }
 
-fn read_metadata(path: &Path) -> Result<Metadata, CheckpointError> {
+fn read_metadata<N: Net>(path: &Path) -> Result<Metadata<N::Config>, CheckpointError> {
     let bytes = fs::read(path).map_err(|source| CheckpointError::Io {
         file: path.into(),
         action: "be read",
         source,
     })?;
     let damaged = |source| CheckpointError::Metadata { file: path.into(), source };
-    let Header { version } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    let Header { version, kind } = serde_json::from_slice(&bytes).map_err(damaged)?;
     if version != VERSION {
         return Err(CheckpointError::Version { file: path.into(), expected: VERSION, found: version });
+    }
+    if kind != N::KIND {
+        let expected = N::KIND.into();
+        return Err(CheckpointError::Setting { file: path.into(), field: "kind", expected, found: kind });
     }
     serde_json::from_slice(&bytes).map_err(damaged)
 }

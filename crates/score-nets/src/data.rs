@@ -24,6 +24,22 @@ pub(crate) fn digest_of_data(data: &[f32]) -> String {
     hexadecimal(&hash.finalize())
 }
 
+/// SHA-256 of numbers that come in parts, as little-endian doubles.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    pub(crate) fn add(&mut self, part: &[f64]) {
+        let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.0.update(&bytes);
+    }
+
+    /// In hexadecimal.
+    pub(crate) fn finish(self) -> String {
+        hexadecimal(&self.0.finalize())
+    }
+}
+
 /// SHA-256 of bytes, in hexadecimal.
 pub(crate) fn digest_of_bytes(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))

@@ -34,4 +34,44 @@ pub enum NetError {
         /// What was found there.
         value: f32,
     },
+    /// There must be at least one.
+    #[error("{name} must be at least 1")]
+    Empty {
+        /// Name of the setting.
+        name: &'static str,
+    },
+    /// A lattice is halved once for every level.
+    #[error("extent {extent} must be a multiple of the stride {stride} of the net")]
+    Extent {
+        /// An extent of the lattice.
+        extent: usize,
+        /// What it must be a multiple of.
+        stride: usize,
+    },
+    /// A scale of the fields is out of its domain.
+    #[error("{name}[{index}] = {value} must be finite and positive, and noise levels must ascend")]
+    Scale {
+        /// Name of the scale.
+        name: &'static str,
+        /// Its place in the table.
+        index: usize,
+        /// What was given.
+        value: f64,
+    },
+    /// The table of widths does not fit its noise levels.
+    #[error("{noise} noise levels and {width} widths: there must be as many of both, at least 2")]
+    Table {
+        /// Noise levels given.
+        noise: usize,
+        /// Widths given.
+        width: usize,
+    },
+    /// Fields of another lattice.
+    #[error("fields of {found} sites for a net of {expected}")]
+    Sites {
+        /// Sites of the net's lattice.
+        expected: usize,
+        /// What was given.
+        found: usize,
+    },
 }

@@ -106,7 +106,7 @@ impl Workspace {
     fn forward(&mut self, mlp: &Mlp) {
         let Self { embedding, samples, coordinate, e, shift, x, out, layers, packed } = self;
         let (samples, rows, width) = (*samples, x.len(), mlp.config().width);
-        let places = &mlp.layout().places;
+        let places = &mlp.places;
         let of = |range: &Range<usize>| &mlp.parameters()[range.clone()];
 
         embedding.evaluate(coordinate, e);
@@ -174,7 +174,7 @@ impl Workspace {
     fn backward(&mut self, mlp: &Mlp, gradient: &mut [f32]) {
         let Self { samples, e, shift, x, out, layers: [first, second], packed, .. } = self;
         let (samples, rows, width) = (*samples, x.len(), mlp.config().width);
-        let places = &mlp.layout().places;
+        let places = &mlp.places;
         let w3 = &mlp.parameters()[places.w3.clone()];
         let (by_row, by_sample) = (Strides::column_major(rows), Strides::column_major(samples));
 
@@ -269,7 +269,7 @@ mod tests {
     /// The net in double precision, as its formulas say.
     fn reference(mlp: &Mlp, parameters: &[f64], x: f64, coordinate: f64) -> f64 {
         let config = mlp.config();
-        let places = &mlp.layout().places;
+        let places = &mlp.places;
         let (width, dims) = (config.width, config.embedding.dims());
         let mut e = vec![0.0; dims];
         config.embedding.evaluate(coordinate, &mut e);

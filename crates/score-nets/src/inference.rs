@@ -42,7 +42,7 @@ impl FusedMlp {
     /// Packs a net.
     pub fn new(mlp: Mlp) -> Self {
         let width = mlp.config().width;
-        let w2 = &mlp.parameters()[mlp.layout().places.w2.clone()];
+        let w2 = &mlp.parameters()[mlp.places.w2.clone()];
         let packed = (0..width / TILE)
             .flat_map(|tile| {
                 (0..width)
@@ -63,7 +63,7 @@ impl FusedMlp {
         let config = self.mlp.config();
         let mut e = vec![0.0; config.embedding.dims()];
         config.embedding.evaluate(coordinate, &mut e);
-        let places = &self.mlp.layout().places;
+        let places = &self.mlp.places;
         let parameters = self.mlp.parameters();
         let layer = |layer: usize, bias: &std::ops::Range<usize>| -> Vec<f64> {
             let weights = parameters[places.e.clone()].chunks_exact(e.len()).skip(layer * config.width);
@@ -96,7 +96,7 @@ impl FusedMlp {
     }
 
     fn last_bias(&self) -> f32 {
-        self.mlp.parameters()[self.mlp.layout().places.b3.clone()].first().copied().unwrap_or(0.0)
+        self.mlp.parameters()[self.mlp.places.b3.clone()].first().copied().unwrap_or(0.0)
     }
 
     /// Writes the net's answer to `scale * x` for every element of `x`.
@@ -120,7 +120,7 @@ impl FusedMlp {
                 return;
             }
         };
-        let places = &self.mlp.layout().places;
+        let places = &self.mlp.places;
         let parameters = self.mlp.parameters();
         let net = Packed {
             w1: &parameters[places.w1.clone()],

@@ -7,8 +7,13 @@ use rand::Rng;
 ///
 /// The variance `1 / (3 inputs)` keeps the preactivations of order one half whatever the width.
 pub(crate) fn fill_like_pytorch<R: Rng + ?Sized>(layout: &Layout, parameters: &mut [f32], rng: &mut R) {
+    fill_uniform(layout, parameters, 1.0, rng);
+}
+
+/// Draws every parameter uniformly from `+-gain/sqrt(inputs)`: with variance `gain^2 / (3 inputs)`.
+pub(crate) fn fill_uniform<R: Rng + ?Sized>(layout: &Layout, parameters: &mut [f32], gain: f32, rng: &mut R) {
     for tensor in layout.tensors() {
-        let bound = 1.0 / (tensor.fan_in as f32).sqrt();
+        let bound = gain / (tensor.fan_in as f32).sqrt();
         for parameter in &mut parameters[tensor.range.clone()] {
             *parameter = rng.random_range(-bound..bound);
         }

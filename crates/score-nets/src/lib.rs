@@ -14,6 +14,9 @@
 //! 5. [`ResidualBatches`] and [`DenoisingBatches`]: score matching as regression; [`Trainer`]: the loop, with
 //!    validation, averaging and [`Checkpoint`]s; [`read_published`]: nets saved by PyTorch.
 //! 6. [`MlpGraph`]: the same net in candle, for automatic differentiation and other devices.
+//! 7. On a lattice: [`OddUnet`] corrects any base score, [`LatticeScore`]; [`FieldBatches`] show it configurations from memory or
+//!    disk, with denoising or a [`FieldTarget`] of lower variance; [`information_rates`] say what it has learnt. [`Net`] is what
+//!    the loop asks of either net.
 //!
 //! ```
 //! use rand::SeedableRng;
@@ -48,6 +51,8 @@ mod linear;
 mod math;
 mod matmul;
 mod mlp;
+mod net;
+mod places;
 mod preconditioning;
 mod residual;
 mod segments;
@@ -64,6 +69,7 @@ pub use inference::{Folded, FusedMlp};
 pub use layout::{Layout, TensorSpec};
 pub use learning_rate::LearningRate;
 pub use mlp::{Mlp, MlpConfig};
+pub use net::Net;
 pub use preconditioning::Preconditioning;
 pub use residual::ResidualScore;
 
@@ -86,6 +92,17 @@ pub use published::{PublishedError, read_published};
 pub use tensors::TensorError;
 pub use train_config::{TrainConfig, TrainConfigError};
 pub use trainer::{Progress, Stop, TrainError, Trained, Trainer, Validation};
+
+// Fields on a lattice.
+mod convolution;
+mod lattice;
+
+pub use convolution::periodic_convolution;
+pub use lattice::{
+    Augmentation, Configurations, Denoising, FieldBatch, FieldBatches, FieldBatchesConfig, FieldScales,
+    FieldSourceError, FieldTarget, InformationError, InformationRate, LatticeScore, OddUnet, OddUnetConfig,
+    OddUnetGraph, information_rates,
+};
 
 pub use candle_core;
 pub use candle_nn;

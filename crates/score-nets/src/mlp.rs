@@ -14,6 +14,8 @@
 //! deal with one slice.
 
 use crate::init::fill_like_pytorch;
+use crate::net::check_parameters;
+use crate::places::Places;
 use crate::{Activation, Embedding, Layout, NetError};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -60,7 +62,7 @@ impl MlpConfig {
 
     /// Names, shapes and places of the parameters.
     pub fn layout(&self) -> Layout {
-        Layout::new(self)
+        Places::new(self).0
     }
 
     /// # Errors
@@ -92,6 +94,7 @@ impl MlpConfig {
 pub struct Mlp {
     config: MlpConfig,
     layout: Layout,
+    pub(crate) places: Places,
     parameters: Vec<f32>,
 }
 
@@ -102,17 +105,17 @@ impl Mlp {
     /// [`NetError`] if the architecture is out of its domain.
     pub fn new<R: Rng + ?Sized>(config: MlpConfig, rng: &mut R) -> Result<Self, NetError> {
         config.validate()?;
-        let layout = config.layout();
+        let (layout, places) = Places::new(&config);
         let mut parameters = vec![0.0; layout.len()];
         fill_like_pytorch(&layout, &mut parameters, rng);
-        Ok(Self { config, layout, parameters })
+        Ok(Self { config, layout, places, parameters })
     }
 
     /// The same net with its last layer set to zero, which makes its answer zero: a net that learns a
     /// correction starts from no correction.
     #[must_use]
     pub fn with_zero_output(mut self) -> Self {
-        let places = &self.layout.places;
+        let places = &self.places;
         self.parameters[places.w3.clone()].fill(0.0);
         self.parameters[places.b3.clone()].fill(0.0);
         self
@@ -124,14 +127,9 @@ impl Mlp {
     /// [`NetError`] if the architecture is out of its domain, the length is wrong or a value is not finite.
     pub fn from_parameters(config: MlpConfig, parameters: Vec<f32>) -> Result<Self, NetError> {
         config.validate()?;
-        let layout = config.layout();
-        if parameters.len() != layout.len() {
-            return Err(NetError::Length { expected: layout.len(), found: parameters.len() });
-        }
-        if let Some(index) = parameters.iter().position(|value| !value.is_finite()) {
-            return Err(NetError::NotFinite { index, value: parameters[index] });
-        }
-        Ok(Self { config, layout, parameters })
+        let (layout, places) = Places::new(&config);
+        check_parameters(&layout, &parameters)?;
+        Ok(Self { config, layout, places, parameters })
     }
 
     /// The architecture.

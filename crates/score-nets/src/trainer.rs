@@ -10,10 +10,11 @@
 
 use crate::checkpoint::Best;
 use crate::{
-    Adam, BatchBuffer, BatchSource, Checkpoint, CheckpointError, Ema, Mlp, TrainConfig, TrainConfigError,
-    Workspace, clip_gradient, loss_and_gradient,
+    Adam, BatchSource, Checkpoint, CheckpointError, Ema, Mlp, Net, TrainConfig, TrainConfigError,
+    clip_gradient,
 };
 use std::fmt::Debug;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -54,9 +55,9 @@ pub enum Stop {
 
 /// The result of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trained {
+pub struct Trained<N = Mlp> {
     /// The averaged net: of the best validation, or without one, of the last step.
-    pub mlp: Mlp,
+    pub net: N,
     /// Steps made.
     pub step: u64,
     /// Why it ended.
@@ -67,7 +68,7 @@ pub struct Trained {
 
 /// Training failed.
 #[derive(Debug, thiserror::Error)]
-pub enum TrainError {
+pub enum TrainError<N: Net = Mlp> {
     /// The loss or the gradient became infinite or not a number.
     #[error("training diverged at step {step}: the loss is {loss}, the norm of the gradient {gradient_norm}")]
     Diverged {
@@ -78,11 +79,19 @@ pub enum TrainError {
         /// The norm of the gradient found there.
         gradient_norm: f64,
         /// The last averaged net known to be good; the trainer is left with its weights.
-        last_good: Box<Mlp>,
+        last_good: Box<N>,
     },
     /// A checkpoint could not be written.
     #[error("the run stopped at a checkpoint")]
     Checkpoint(#[from] CheckpointError),
+    /// The data of a batch could not be read.
+    #[error("the data of step {step} cannot be read")]
+    Data {
+        /// The step.
+        step: u64,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// Steps over which losses are averaged to tell whether the net is still good.
@@ -108,17 +117,35 @@ const WATCH: u64 = 100;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Trainer<S> {
+pub struct Trainer<S: BatchSource> {
     config: TrainConfig,
     source: S,
-    mlp: Mlp,
+    net: S::Net,
     adam: Adam,
     ema: Ema,
     step: u64,
-    validation: Option<(Validation, Vec<BatchBuffer>)>,
+    validation: Option<HeldOut<BatchOf<S>>>,
+    /// Why held-out data could not be read.
+    failure: Option<io::Error>,
     best: Option<(Best, Vec<f32>)>,
     worse: u64,
     checkpoints: Option<(PathBuf, u64)>,
+}
+
+/// The batches of a source.
+type BatchOf<S> = <<S as BatchSource>::Net as Net>::Batch;
+type WorkspaceOf<S> = <<S as BatchSource>::Net as Net>::Workspace;
+
+/// Batches to validate on.
+struct HeldOut<B> {
+    settings: Validation,
+    batches: Vec<B>,
+}
+
+impl<B> Debug for HeldOut<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HeldOut").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl<S: BatchSource> Trainer<S> {
@@ -126,18 +153,19 @@ impl<S: BatchSource> Trainer<S> {
     ///
     /// # Errors
     /// [`TrainConfigError`] if a setting is out of its domain.
-    pub fn new(mlp: Mlp, source: S, config: TrainConfig) -> Result<Self, TrainConfigError> {
+    pub fn new(net: S::Net, source: S, config: TrainConfig) -> Result<Self, TrainConfigError> {
         config.validate()?;
-        let adam = Adam::new(config.adam, mlp.parameters().len());
-        let ema = Ema::new(config.average_horizon, mlp.parameters());
+        let adam = Adam::new(config.adam, net.parameters().len());
+        let ema = Ema::new(config.average_horizon, net.parameters());
         Ok(Self {
             config,
             source,
-            mlp,
+            net,
             adam,
             ema,
             step: 0,
             validation: None,
+            failure: None,
             best: None,
             worse: 0,
             checkpoints: None,
@@ -150,11 +178,11 @@ impl<S: BatchSource> Trainer<S> {
     /// [`CheckpointError`] if the checkpoint cannot be read, or was of another run.
     pub fn resume(path: impl AsRef<Path>, source: S, config: TrainConfig) -> Result<Self, CheckpointError> {
         let path = path.as_ref();
-        let saved = Checkpoint::read(path)?;
+        let saved = Checkpoint::<S::Net>::read(path)?;
         let steps = config.steps;
         compare(path, "train", &config, &TrainConfig { steps, ..saved.train })?;
         compare(path, "source", &source.settings(), &saved.source)?;
-        let mlp = Mlp::from_parameters(saved.net, saved.weights)
+        let net = S::Net::from_parameters(saved.net, saved.weights)
             .map_err(|source| CheckpointError::Net { file: path.into(), source })?;
         let adam = Adam {
             config: config.adam,
@@ -166,11 +194,12 @@ impl<S: BatchSource> Trainer<S> {
         Ok(Self {
             config,
             source,
-            mlp,
+            net,
             adam,
             ema,
             step: saved.step,
             validation: None,
+            failure: None,
             best: saved.best.zip(saved.best_weights),
             worse: saved.worse,
             checkpoints: None,
@@ -182,14 +211,20 @@ impl<S: BatchSource> Trainer<S> {
     /// # Panics
     /// If the interval or the number of batches is zero.
     #[must_use]
-    pub fn with_validation(mut self, validation: Validation, held_out: &mut dyn BatchSource) -> Self {
+    pub fn with_validation(
+        mut self,
+        validation: Validation,
+        held_out: &mut dyn BatchSource<Net = S::Net>,
+    ) -> Self {
         assert!(validation.every > 0 && validation.batches > 0, "validation needs batches and an interval");
         let batches = (0..validation.batches).map(|step| {
-            let mut batch = BatchBuffer::new(held_out.samples());
+            let mut batch = held_out.buffer();
             held_out.fill(step, &mut batch);
+            self.failure = self.failure.take().or(held_out.failure());
             batch
         });
-        self.validation = Some((validation, batches.collect()));
+        let batches = batches.collect();
+        self.validation = Some(HeldOut { settings: validation, batches });
         self
     }
 
@@ -210,20 +245,20 @@ impl<S: BatchSource> Trainer<S> {
     }
 
     /// The net as the optimiser has it, not averaged.
-    pub fn mlp(&self) -> &Mlp {
-        &self.mlp
+    pub fn net(&self) -> &S::Net {
+        &self.net
     }
 
     /// The whole state of the run.
-    pub fn checkpoint(&self) -> Checkpoint {
+    pub fn checkpoint(&self) -> Checkpoint<S::Net> {
         Checkpoint {
-            net: *self.mlp.config(),
+            net: self.net.config().clone(),
             train: self.config,
             source: self.source.settings(),
             step: self.step,
             best: self.best.as_ref().map(|(best, _)| *best),
             worse: self.worse,
-            weights: self.mlp.parameters().to_vec(),
+            weights: self.net.parameters().to_vec(),
             average: self.ema.average.clone(),
             first_moment: self.adam.first_moment.clone(),
             second_moment: self.adam.second_moment.clone(),
@@ -239,23 +274,29 @@ impl<S: BatchSource> Trainer<S> {
     pub fn train(
         &mut self,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Trained, TrainError> {
-        let mut workspace = Workspace::new(&self.mlp);
-        let mut gradient = vec![0.0; self.mlp.parameters().len()];
-        let mut batch = BatchBuffer::new(self.source.samples());
+    ) -> Result<Trained<S::Net>, TrainError<S::Net>> {
+        if let Some(source) = self.failure.take() {
+            return Err(TrainError::Data { step: self.step, source });
+        }
+        let mut workspace = self.net.workspace();
+        let mut gradient = vec![0.0; self.net.parameters().len()];
+        let mut batch = self.source.buffer();
         let mut watch = Watch::new(&self.ema.average);
         let mut stop = Stop::Finished;
         while self.step < self.config.steps {
             self.source.fill(self.step, &mut batch);
-            let loss = f64::from(loss_and_gradient(&self.mlp, batch.view(), &mut workspace, &mut gradient));
+            if let Some(source) = self.source.failure() {
+                return Err(TrainError::Data { step: self.step, source });
+            }
+            let loss = f64::from(self.net.loss_and_gradient(&batch, &mut workspace, &mut gradient));
             let gradient_norm = clip_gradient(&mut gradient, self.config.gradient_clip.unwrap_or(f64::MAX));
             if !loss.is_finite() || !gradient_norm.is_finite() {
                 return Err(self.diverged(loss, gradient_norm, watch));
             }
             watch.see(self.step, loss, &self.ema.average);
             let rate = self.config.learning_rate.at(self.step);
-            self.adam.step(rate, self.mlp.parameters_mut(), &gradient);
-            self.ema.update(self.mlp.parameters());
+            self.adam.step(rate, self.net.parameters_mut(), &gradient);
+            self.ema.update(self.net.parameters());
             self.step += 1;
 
             let validation = self.validate(&mut workspace, &mut gradient);
@@ -268,27 +309,27 @@ impl<S: BatchSource> Trainer<S> {
                 stop = Stop::Interrupted;
                 break;
             }
-            let patience = self.validation.as_ref().and_then(|(settings, _)| settings.patience);
+            let patience = self.validation.as_ref().and_then(|held_out| held_out.settings.patience);
             if patience.is_some_and(|patience| self.worse >= patience) {
                 stop = Stop::Patience;
                 break;
             }
         }
         let best = self.best.as_ref();
-        let mlp = self.with_parameters(best.map_or(&self.ema.average, |(_, weights)| weights));
-        Ok(Trained { mlp, step: self.step, stop, best: best.map(|(best, _)| *best) })
+        let net = self.with_parameters(best.map_or(&self.ema.average, |(_, weights)| weights));
+        Ok(Trained { net, step: self.step, stop, best: best.map(|(best, _)| *best) })
     }
 
     /// The loss of the averaged net on the held-out batches, when it is time.
-    fn validate(&mut self, workspace: &mut Workspace, gradient: &mut [f32]) -> Option<f64> {
-        let (settings, batches) = self.validation.as_ref()?;
+    fn validate(&mut self, workspace: &mut WorkspaceOf<S>, gradient: &mut [f32]) -> Option<f64> {
+        let HeldOut { settings, batches } = self.validation.as_ref()?;
         if !self.step.is_multiple_of(settings.every) {
             return None;
         }
         let averaged = self.with_parameters(&self.ema.average);
         let sum: f64 = batches
             .iter()
-            .map(|batch| f64::from(loss_and_gradient(&averaged, batch.view(), workspace, gradient)))
+            .map(|batch| f64::from(averaged.loss_and_gradient(batch, workspace, gradient)))
             .sum();
         let loss = sum / batches.len() as f64;
         if loss < self.best.as_ref().map_or(f64::INFINITY, |(best, _)| best.loss) {
@@ -301,18 +342,18 @@ impl<S: BatchSource> Trainer<S> {
     }
 
     /// Puts the last good weights back.
-    fn diverged(&mut self, loss: f64, gradient_norm: f64, watch: Watch) -> TrainError {
+    fn diverged(&mut self, loss: f64, gradient_norm: f64, watch: Watch) -> TrainError<S::Net> {
         let good = self.best.as_ref().map_or(watch.good, |(_, weights)| weights.clone());
         let last_good = Box::new(self.with_parameters(&good));
-        self.mlp.clone_from(&last_good);
+        self.net.clone_from(&last_good);
         self.ema.average = good;
         TrainError::Diverged { step: self.step, loss, gradient_norm, last_good }
     }
 
-    fn with_parameters(&self, parameters: &[f32]) -> Mlp {
-        let mut mlp = self.mlp.clone();
-        mlp.parameters_mut().copy_from_slice(parameters);
-        mlp
+    fn with_parameters(&self, parameters: &[f32]) -> S::Net {
+        let mut net = self.net.clone();
+        net.parameters_mut().copy_from_slice(parameters);
+        net
     }
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use score_nets::{
-    BatchBuffer, BatchSource, DenoisingBatches, DenoisingConfig, ResidualBatches, ResidualConfig,
+    BatchBuffer, BatchSource, DenoisingBatches, DenoisingConfig, Mlp, ResidualBatches, ResidualConfig,
     SourceError, Times,
 };
 use sde_core::{NoiseSchedule, VariancePreserving};
@@ -12,7 +12,7 @@ fn data(n: u32) -> Vec<f64> {
     (0..n).map(|i| f64::from(i) + 1.0).collect()
 }
 
-fn batch(source: &mut dyn BatchSource, step: u64) -> BatchBuffer {
+fn batch(source: &mut dyn BatchSource<Net = Mlp>, step: u64) -> BatchBuffer {
     let mut batch = BatchBuffer::new(source.samples());
     source.fill(step, &mut batch);
     batch
@@ -21,15 +21,15 @@ fn batch(source: &mut dyn BatchSource, step: u64) -> BatchBuffer {
 #[test]
 fn a_batch_depends_on_settings_and_step_alone() {
     let schedule = VariancePreserving::new(10.0).unwrap();
-    let residual = |seed| -> Box<dyn BatchSource> {
+    let residual = |seed| -> Box<dyn BatchSource<Net = Mlp>> {
         let settings = ResidualConfig { pairs: 32, references: 64, seed, ..ResidualConfig::default() };
         Box::new(ResidualBatches::new(&data(100), settings).unwrap())
     };
-    let denoising = |seed| -> Box<dyn BatchSource> {
+    let denoising = |seed| -> Box<dyn BatchSource<Net = Mlp>> {
         let settings = DenoisingConfig { samples: 32, seed, ..DenoisingConfig::default() };
         Box::new(DenoisingBatches::new(&data(100), schedule, settings).unwrap())
     };
-    for make in [&residual as &dyn Fn(u64) -> Box<dyn BatchSource>, &denoising] {
+    for make in [&residual as &dyn Fn(u64) -> Box<dyn BatchSource<Net = Mlp>>, &denoising] {
         let (mut first, mut other) = (make(1), make(2));
         let forwards: Vec<_> = (0..10).map(|step| batch(&mut *first, step)).collect();
         for step in (0..10).rev() {

@@ -58,7 +58,7 @@ fn a_resumed_run_is_the_same_run() {
     assert_eq!(second.step(), 100);
     assert_eq!(second.train(&mut go_on).unwrap(), result);
     assert_eq!(second.checkpoint(), whole.checkpoint());
-    assert_eq!(result.mlp, whole.checkpoint().model().unwrap());
+    assert_eq!(result.net, whole.checkpoint().model().unwrap());
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn saved(folder: &TempDir) -> (PathBuf, PathBuf, Checkpoint) {
         .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
         .collect();
     assert_eq!(tensors.len(), 1, "the tensors of earlier checkpoints are removed: {tensors:?}");
-    let checkpoint = Checkpoint::read(&path).unwrap();
+    let checkpoint = Checkpoint::<Mlp>::read(&path).unwrap();
     assert_eq!(checkpoint, trainer.checkpoint());
     (path, tensors[0].clone(), checkpoint)
 }
@@ -114,7 +114,7 @@ fn rewritten(path: &Path, tensors: &Path, change: impl Fn(&mut Vec<(String, Dtyp
 }
 
 fn tensor_error(path: &Path) -> TensorError {
-    match Checkpoint::read(path).unwrap_err() {
+    match Checkpoint::<Mlp>::read(path).unwrap_err() {
         CheckpointError::Tensor { source, .. } => source,
         other => panic!("{other:?}"),
     }
@@ -126,14 +126,14 @@ fn truncated_or_flipped_tensors() {
     let (path, tensors, _) = saved(&folder);
     let whole = fs::read(&tensors).unwrap();
     fs::write(&tensors, &whole[..whole.len() / 2]).unwrap();
-    assert!(matches!(Checkpoint::read(&path), Err(CheckpointError::Digest { .. })));
+    assert!(matches!(Checkpoint::<Mlp>::read(&path), Err(CheckpointError::Digest { .. })));
     let mut flipped = whole.clone();
     flipped[whole.len() - 5] ^= 0x10;
     fs::write(&tensors, flipped).unwrap();
-    let error = Checkpoint::read(&path).unwrap_err();
+    let error = Checkpoint::<Mlp>::read(&path).unwrap_err();
     assert!(matches!(&error, CheckpointError::Digest { file, .. } if *file == tensors), "{error:?}");
     fs::remove_file(&tensors).unwrap();
-    assert!(matches!(Checkpoint::read(&path), Err(CheckpointError::Io { .. })));
+    assert!(matches!(Checkpoint::<Mlp>::read(&path), Err(CheckpointError::Io { .. })));
 }
 
 #[test]
@@ -143,10 +143,10 @@ fn truncated_metadata_and_other_versions() {
     let whole = fs::read_to_string(&path).unwrap();
     for length in (0..whole.len()).step_by(31) {
         fs::write(&path, &whole[..length]).unwrap();
-        assert!(matches!(Checkpoint::read(&path), Err(CheckpointError::Metadata { .. })), "{length}");
+        assert!(matches!(Checkpoint::<Mlp>::read(&path), Err(CheckpointError::Metadata { .. })), "{length}");
     }
     fs::write(&path, whole.replace("\"version\": 1", "\"version\": 2")).unwrap();
-    let error = Checkpoint::read(&path).unwrap_err();
+    let error = Checkpoint::<Mlp>::read(&path).unwrap_err();
     assert!(error.to_string().ends_with("version: expected 1, found 2"), "{error}");
 }
 
@@ -197,7 +197,7 @@ fn other_tensors_under_a_right_digest() {
 
     fs::write(&tensors, &original.0).unwrap();
     fs::write(&path, &original.1).unwrap();
-    assert!(Checkpoint::read(&path).is_ok());
+    assert!(Checkpoint::<Mlp>::read(&path).is_ok());
 }
 
 #[test]
@@ -229,13 +229,13 @@ fn an_interrupted_write_leaves_the_old_checkpoint() {
         .unwrap();
     fs::create_dir(folder.path().join(&tensors)).unwrap();
     assert!(matches!(next.write(&path), Err(CheckpointError::Io { .. })));
-    assert_eq!(Checkpoint::read(&path).unwrap(), before);
+    assert_eq!(Checkpoint::<Mlp>::read(&path).unwrap(), before);
     // Tensors that were written without metadata, as after a loss of power between the two.
     fs::remove_dir(folder.path().join(&tensors)).unwrap();
     fs::copy(elsewhere.path().join(&tensors), folder.path().join(&tensors)).unwrap();
-    assert_eq!(Checkpoint::read(&path).unwrap(), before);
+    assert_eq!(Checkpoint::<Mlp>::read(&path).unwrap(), before);
     next.write(&path).unwrap();
-    assert_eq!(Checkpoint::read(&path).unwrap(), next);
+    assert_eq!(Checkpoint::<Mlp>::read(&path).unwrap(), next);
 }
 
 #[test]

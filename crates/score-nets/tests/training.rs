@@ -141,7 +141,7 @@ fn the_same_seed_gives_the_same_bits() {
     let run = |seed| {
         let settings = ResidualConfig { pairs: 64, references: 64, seed, ..ResidualConfig::default() };
         let source = ResidualBatches::new(&two_peak(1, 5000), settings).unwrap();
-        Trainer::new(net(1), source, TrainConfig::residual(100)).unwrap().train(&mut go_on).unwrap().mlp
+        Trainer::new(net(1), source, TrainConfig::residual(100)).unwrap().train(&mut go_on).unwrap().net
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
@@ -163,7 +163,7 @@ fn divergence_is_an_error_and_leaves_good_weights() {
     let TrainError::Diverged { step, last_good, .. } = error else { panic!("{error:?}") };
     assert!(step < 1000);
     assert_eq!(*last_good, start);
-    assert_eq!(*trainer.mlp(), start);
+    assert_eq!(*trainer.net(), start);
 }
 
 #[test]

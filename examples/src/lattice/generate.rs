@@ -5,7 +5,7 @@ use std::sync::Arc;
 use diffusion::Evolution;
 use lattice_phi4::{Feature, FitConfig, PerturbativeModel, PerturbativeScore, Phi4, Spectrum, WhitenedFlow};
 use ndarray::{Array2, ArrayView2, Axis};
-use sde_core::{Edm, Heun, Noise, NormalSource, TimeGrid};
+use sde_core::{Edm, Heun, Noise, NormalSource, ScoreModel, TimeGrid};
 
 use crate::{Failure, Progress};
 
@@ -63,8 +63,7 @@ pub fn fit(action: &Phi4, fields: ArrayView2<'_, f64>, seed: u64) -> Result<Mode
     Ok(Model { model: Arc::new(model), ordered })
 }
 
-/// Draws `configs` configurations: Heun's rule on the whitened probability flow, from the matched prior through all noise
-/// levels. With an ordered model, half of them with either sign.
+/// Draws `configs` configurations from a fitted score, by [`draw`]. With an ordered model, half of them with either sign.
 ///
 /// `watch` sees the fields on their way, with the noise they have, after every level.
 ///
@@ -76,10 +75,36 @@ pub fn sample(
     seed: u64,
     watch: &mut dyn FnMut(f64, &Array2<f64>),
 ) -> Result<Array2<f64>, Failure> {
-    let spectrum = model.model.spectrum();
     let levels: Vec<f64> = model.model.levels().iter().map(|level| level.noise).collect();
-    let (floor, top) = (levels[0], levels[levels.len() - 1]);
-    let score = PerturbativeScore::new(model.model.clone(), Edm::new(2.0 * top)?);
+    let score = PerturbativeScore::new(model.model.clone(), Edm::new(2.0 * levels[levels.len() - 1])?);
+    let signed = |mut x: Array2<f64>| {
+        if model.ordered {
+            x.outer_iter_mut().skip(1).step_by(2).for_each(|mut row| row *= -1.0);
+        }
+        x
+    };
+    let mut watch = |noise: f64, x: &Array2<f64>| {
+        if model.ordered { watch(noise, &signed(x.clone())) } else { watch(noise, x) }
+    };
+    draw(model.model.spectrum(), score, &levels, configs, seed, &mut watch).map(signed)
+}
+
+/// Draws `configs` configurations from a score under [`Edm`]: Heun's rule on the whitened probability flow about `spectrum`,
+/// from the matched prior down through the noise `levels`, which ascend.
+///
+/// `watch` sees the fields on their way, with the noise they have, after every level.
+///
+/// # Errors
+/// Of the score.
+pub fn draw<M: ScoreModel + Sync>(
+    spectrum: &Spectrum,
+    score: M,
+    levels: &[f64],
+    configs: usize,
+    seed: u64,
+    watch: &mut dyn FnMut(f64, &Array2<f64>),
+) -> Result<Array2<f64>, Failure> {
+    let floor = levels[0];
     let flow = WhitenedFlow::new(spectrum, score, floor);
     let mut u = Array2::zeros((configs, spectrum.lattice().volume()));
     let sites = u.ncols();
@@ -88,27 +113,21 @@ pub fn sample(
         Noise::new(seed, STREAM).block(0, (row * sites) as u64).fill(0, u);
     }
     let progress = Progress::new("sampling", ((levels.len() - 1) * configs) as u64, "steps");
-    let signed = |mut x: Array2<f64>| {
-        if model.ordered {
-            x.outer_iter_mut().skip(1).step_by(2).for_each(|mut row| row *= -1.0);
-        }
-        x
-    };
     for step in (1..levels.len()).rev() {
         let times = [(levels[step] / floor).ln(), (levels[step - 1] / floor).ln()];
         Evolution::new(&flow, &Heun::default(), &TimeGrid::explicit(&times)?, Noise::new(seed, STREAM + 1))
             .block_values(BLOCK)
             .run(u.view_mut(), &mut ())?;
         progress.advance(configs as u64);
-        watch(levels[step - 1], &signed(flow.fields(u.view(), times[1])));
+        watch(levels[step - 1], &flow.fields(u.view(), times[1]));
     }
     progress.finish();
     flow.finish(u.view_mut())?;
     let expected = spectrum.mean().abs() + RUNAWAY * spectrum.local_variance().sqrt();
-    if let Some(&found) = u.iter().find(|x| x.is_nan() || x.abs() > expected) {
-        return Err(Runaway { found, expected }.into());
+    match u.iter().find(|x| x.is_nan() || x.abs() > expected) {
+        Some(&found) => Err(Runaway { found, expected }.into()),
+        None => Ok(u),
     }
-    Ok(signed(u))
 }
 
 /// Standard deviations of the local field that no configuration reaches.

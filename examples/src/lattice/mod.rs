@@ -5,9 +5,11 @@ mod generate;
 mod options;
 mod panels;
 mod table;
+mod unet;
 
 pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
-pub use generate::{Model, fit, noise_levels, sample};
+pub use generate::{Model, draw, fit, noise_levels, sample};
 pub use options::{LatticeArgs, Protocol, Size};
 pub use panels::magnetisation_panel;
 pub use table::{Table, table};
+pub use unet::{MixedTarget, UnetArgs, UnetScore, learn, scales};

@@ -101,7 +101,7 @@ fn direct(setup: &Setup, data: &[f64]) -> Result<Score, Failure> {
 }
 
 /// Trains a `fresh` net, or goes on from the checkpoint of a run that was stopped.
-fn trained<S: BatchSource>(
+fn trained<S: BatchSource<Net = Mlp>>(
     setup: &Setup,
     source: S,
     config: TrainConfig,
@@ -122,7 +122,7 @@ fn trained<S: BatchSource>(
         ControlFlow::Continue(())
     })?;
     bar.finish();
-    Ok(trained.mlp)
+    Ok(trained.net)
 }
 
 fn initial(setup: &Setup) -> Pcg64 {

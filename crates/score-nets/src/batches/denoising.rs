@@ -12,6 +12,7 @@
 
 use super::keyed::{Domain, generator, shuffle, stream};
 use super::{BatchBuffer, BatchSource, SourceError, SourceSettings, check_range};
+use crate::Mlp;
 use crate::data::{check_data, digest_of_data};
 use rand::Rng;
 use sde_core::{Noise, NoiseSchedule, NormalSource};
@@ -118,8 +119,14 @@ impl<S: NoiseSchedule> DenoisingBatches<S> {
 }
 
 impl<S: NoiseSchedule> BatchSource for DenoisingBatches<S> {
+    type Net = Mlp;
+
     fn samples(&self) -> usize {
         self.config.samples
+    }
+
+    fn buffer(&self) -> BatchBuffer {
+        BatchBuffer::new(self.samples())
     }
 
     fn fill(&mut self, step: u64, batch: &mut BatchBuffer) {

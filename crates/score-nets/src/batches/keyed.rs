@@ -5,7 +5,7 @@ use rand_pcg::Pcg64;
 
 /// What the random numbers are for: one seed serves several purposes without overlap.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Domain {
+pub(crate) enum Domain {
     /// The order of the data within an epoch.
     Epoch,
     /// Everything drawn within one step.
@@ -18,7 +18,7 @@ pub(super) enum Domain {
 ///
 /// The 64-bit key is one output of a generator seeded by `seed`, combined with the counter by the finaliser
 /// of SplitMix64, a bijection: different numbers of one domain always give different keys.
-pub(super) fn generator(seed: u64, domain: Domain, number: u64) -> Pcg64 {
+pub(crate) fn generator(seed: u64, domain: Domain, number: u64) -> Pcg64 {
     let key = stream(seed, domain).wrapping_add(number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let key = (key ^ (key >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let key = (key ^ (key >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -26,7 +26,7 @@ pub(super) fn generator(seed: u64, domain: Domain, number: u64) -> Pcg64 {
 }
 
 /// A key for a domain under `seed`.
-pub(super) fn stream(seed: u64, domain: Domain) -> u64 {
+pub(crate) fn stream(seed: u64, domain: Domain) -> u64 {
     let mut keys = Pcg64::seed_from_u64(seed);
     let mut key = 0;
     for _ in 0..=domain as u32 {
@@ -36,7 +36,7 @@ pub(super) fn stream(seed: u64, domain: Domain) -> u64 {
 }
 
 /// Shuffles in place (Fisher and Yates 1938, Durstenfeld 1964).
-pub(super) fn shuffle(values: &mut [u32], rng: &mut Pcg64) {
+pub(crate) fn shuffle(values: &mut [u32], rng: &mut Pcg64) {
     for last in (1..values.len()).rev() {
         let other = rng.random_range(0..=last as u32) as usize;
         values.swap(last, other);

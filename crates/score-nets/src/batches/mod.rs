@@ -5,7 +5,7 @@
 //! the same batch comes whatever was asked for before.
 
 mod denoising;
-mod keyed;
+pub(crate) mod keyed;
 mod quantile;
 mod references;
 mod residual;
@@ -13,8 +13,9 @@ mod residual;
 pub use denoising::{DenoisingBatches, DenoisingConfig, Times};
 pub use residual::{ResidualBatches, ResidualConfig};
 
-use crate::TrainingBatch;
+use crate::{Net, TrainingBatch};
 use serde::{Deserialize, Serialize};
+use std::io;
 
 /// The examples of one step, one element per sample in each vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,17 +67,28 @@ pub struct SourceSettings {
 /// - `fill(step, ..)` depends on the source's settings and `step` alone.
 /// - Every element of the buffer is written.
 pub trait BatchSource {
+    /// The kind of net that the batches are for.
+    type Net: Net;
+
     /// Samples of one batch.
     fn samples(&self) -> usize;
+
+    /// Room for one batch.
+    fn buffer(&self) -> <Self::Net as Net>::Batch;
 
     /// Writes the batch of step `step`.
     ///
     /// # Panics
     /// If the buffer holds another number of samples.
-    fn fill(&mut self, step: u64, batch: &mut BatchBuffer);
+    fn fill(&mut self, step: u64, batch: &mut <Self::Net as Net>::Batch);
 
     /// What the batches depend on.
     fn settings(&self) -> SourceSettings;
+
+    /// Why the data of the last batch could not be read, if so; the batch is then not to be used.
+    fn failure(&mut self) -> Option<io::Error> {
+        None
+    }
 }
 
 /// A source cannot be made from these numbers.

@@ -23,8 +23,8 @@ use super::keyed::{Domain, generator, shuffle};
 use super::quantile::to_normal;
 use super::references::{LANES, mean_deviations};
 use super::{BatchBuffer, BatchSource, SourceError, SourceSettings, check_range};
-use crate::Preconditioning;
 use crate::data::{check_data, digest_of_data};
+use crate::{Mlp, Preconditioning};
 use rand::Rng;
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
@@ -209,8 +209,14 @@ impl ResidualBatches {
 }
 
 impl BatchSource for ResidualBatches {
+    type Net = Mlp;
+
     fn samples(&self) -> usize {
         2 * self.config.pairs
+    }
+
+    fn buffer(&self) -> BatchBuffer {
+        BatchBuffer::new(self.samples())
     }
 
     fn fill(&mut self, step: u64, batch: &mut BatchBuffer) {

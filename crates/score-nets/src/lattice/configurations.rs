@@ -1,0 +1,53 @@
+//! Where configurations come from: memory, or a file larger than it.
+
+use sde_core::ndarray::Array2;
+use std::io;
+
+/// Fields of equal length, read one at a time in any order, from any thread.
+///
+/// # Laws
+/// - `read` of one index always gives the same numbers.
+///
+/// ```
+/// use score_nets::Configurations;
+/// use sde_core::ndarray::array;
+/// // an array's own len counts numbers
+/// let fields: &dyn Configurations = &array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
+/// let mut field = [0.0; 2];
+/// fields.read(1, &mut field)?;
+/// assert_eq!((fields.len(), fields.sites(), field), (3, 2, [3.0, 4.0]));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[expect(clippy::len_without_is_empty, reason = "none is an error of whoever asks for one")]
+pub trait Configurations: Sync {
+    /// Number of fields.
+    fn len(&self) -> usize;
+
+    /// Values of one.
+    fn sites(&self) -> usize;
+
+    /// Writes field number `index`.
+    ///
+    /// # Errors
+    /// Of the file system.
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](Self::len), or `out` does not have [`sites`](Self::sites) values.
+    fn read(&self, index: usize, out: &mut [f64]) -> io::Result<()>;
+}
+
+impl Configurations for Array2<f64> {
+    fn len(&self) -> usize {
+        self.nrows()
+    }
+
+    fn sites(&self) -> usize {
+        self.ncols()
+    }
+
+    fn read(&self, index: usize, out: &mut [f64]) -> io::Result<()> {
+        assert_eq!(out.len(), self.ncols(), "a field has one value per site");
+        out.iter_mut().zip(self.row(index)).for_each(|(to, from)| *to = *from);
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! Nets on a periodic lattice that learn what a simpler score leaves over.
+//!
+//! Let `x = phi + s z`, in units of the standard deviation of the field. Any score `s_base` has a denoised field,
+//! `D_base = x + s^2 s_base(x)`; a net `N` corrects it,
+//!
+//! ```text
+//! D(x; s) = D_base + r(s) N( D_base, x; ln s ) ,        score(x) = ( D - x ) / s^2 ,
+//! ```
+//!
+//! with `r(s)` the width of what a Gaussian field leaves unknown, [`FieldScales`]. The square loss
+//!
+//! ```text
+//! mean over sites of  [ ( T - D_base ) / r(s) - N ]^2
+//! ```
+//!
+//! is smallest where `D = E[T | x]`, for any target `T` with the conditional mean of `phi`, see [`FieldTarget`].
+//!
+//! **What a correction is worth.** By the I-MMSE relation (Guo, Shamai and Verdu 2005) the Kullback-Leibler divergence of
+//! the data from the model falls along the noise as the squared error of denoising does, [`information_rates`].
+
+mod configurations;
+mod field_batches;
+mod information;
+mod lattice_score;
+mod modulate;
+mod odd_unet;
+mod odd_unet_graph;
+mod pack;
+mod scales;
+mod symmetry;
+mod target;
+
+pub use configurations::Configurations;
+pub use field_batches::{FieldBatches, FieldBatchesConfig, FieldSourceError};
+pub use information::{InformationError, InformationRate, information_rates};
+pub use lattice_score::LatticeScore;
+pub use odd_unet::{FieldBatch, OddUnet, OddUnetConfig};
+pub use odd_unet_graph::OddUnetGraph;
+pub use scales::FieldScales;
+pub use symmetry::Augmentation;
+pub use target::{Denoising, FieldTarget};
+
+use candle_core::{CpuStorage, Layout, Result};
+
+/// The numbers of a contiguous tensor in single precision.
+fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        return Err(candle_core::Error::RequiresContiguous { op: "lattice" }.bt());
+    };
+    Ok(&storage.as_slice::<f32>()?[start..end])
+}
