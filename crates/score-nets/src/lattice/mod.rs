@@ -40,12 +40,4 @@ pub use scales::FieldScales;
 pub use symmetry::Augmentation;
 pub use target::{Denoising, FieldTarget};
 
-use candle_core::{CpuStorage, Layout, Result};
-
-/// The numbers of a contiguous tensor in single precision.
-fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let Some((start, end)) = layout.contiguous_offsets() else {
-        return Err(candle_core::Error::RequiresContiguous { op: "lattice" }.bt());
-    };
-    Ok(&storage.as_slice::<f32>()?[start..end])
-}
+use crate::convolution::numbers;

@@ -58,7 +58,7 @@ impl CustomOp2 for Activate {
         g: &CpuStorage,
         lg: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (u, g) = (super::slice(u, lu)?, super::slice(g, lg)?);
+        let (u, g) = (super::numbers(u, lu)?, super::numbers(g, lg)?);
         let (batch, c, h, w) = lu.shape().dims4()?;
         let mut out = vec![0.0; u.len()];
         let planes = u.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w));
@@ -99,7 +99,7 @@ impl CustomOp3 for ActivateSlope {
         d: &CpuStorage,
         ld: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (u, g, d) = (super::slice(u, lu)?, super::slice(g, lg)?, super::slice(d, ld)?);
+        let (u, g, d) = (super::numbers(u, lu)?, super::numbers(g, lg)?, super::numbers(d, ld)?);
         let (batch, c, h, w) = lu.shape().dims4()?;
         let mut out = vec![0.0; u.len()];
         let planes = u.chunks_exact(h * w).zip(d.chunks_exact(h * w)).zip(out.chunks_exact_mut(h * w));
@@ -127,7 +127,7 @@ impl CustomOp3 for ActivateGainSlope {
         d: &CpuStorage,
         ld: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (u, g, d) = (super::slice(u, lu)?, super::slice(g, lg)?, super::slice(d, ld)?);
+        let (u, g, d) = (super::numbers(u, lu)?, super::numbers(g, lg)?, super::numbers(d, ld)?);
         let (batch, c, h, w) = lu.shape().dims4()?;
         let planes = u.chunks_exact(h * w).zip(d.chunks_exact(h * w)).zip(gains(g, batch * c));
         let sums: Vec<f32> = planes.map(|((u, d), g)| gain_slope(g, u, d)).collect();
@@ -151,7 +151,7 @@ impl CustomOp3 for AddScaled {
         g: &CpuStorage,
         lg: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (h, u, g) = (super::slice(h, lh)?, super::slice(u, lu)?, super::slice(g, lg)?);
+        let (h, u, g) = (super::numbers(h, lh)?, super::numbers(u, lu)?, super::numbers(g, lg)?);
         let (batch, c, height, width) = lu.shape().dims4()?;
         let plane = height * width;
         let mut out = h.to_vec();
@@ -192,7 +192,7 @@ impl CustomOp2 for Scale {
         g: &CpuStorage,
         lg: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (u, g) = (super::slice(u, lu)?, super::slice(g, lg)?);
+        let (u, g) = (super::numbers(u, lu)?, super::numbers(g, lg)?);
         let (batch, c, h, w) = lu.shape().dims4()?;
         let mut out = Vec::with_capacity(u.len());
         for (u, g) in u.chunks_exact(h * w).zip(gains(g, batch * c)) {
@@ -219,7 +219,7 @@ impl CustomOp3 for PlaneProducts {
         d: &CpuStorage,
         ld: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (u, g, d) = (super::slice(u, lu)?, super::slice(g, lg)?, super::slice(d, ld)?);
+        let (u, g, d) = (super::numbers(u, lu)?, super::numbers(g, lg)?, super::numbers(d, ld)?);
         let (_, _, h, w) = lu.shape().dims4()?;
         let planes = u.chunks_exact(h * w).zip(d.chunks_exact(h * w));
         let sums: Vec<f32> = planes.map(|(u, d)| product_sum(u, d)).collect();

@@ -40,7 +40,7 @@ impl CustomOp1 for Pack {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (batch, c, h, w) = layout.shape().dims4()?;
-        let fine = super::slice(storage, layout)?;
+        let fine = super::numbers(storage, layout)?;
         let mut coarse = vec![0.0; fine.len()];
         for (fine, coarse) in fine.chunks_exact(h * w).zip(coarse.chunks_exact_mut(h * w)) {
             let (quarter, half) = (h * w / 4, w / 2);
@@ -68,7 +68,7 @@ impl CustomOp1 for Unpack {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (batch, c, half_h, half) = layout.shape().dims4()?;
         let (h, w) = (2 * half_h, 2 * half);
-        let coarse = super::slice(storage, layout)?;
+        let coarse = super::numbers(storage, layout)?;
         let mut fine = vec![0.0; coarse.len()];
         for (coarse, fine) in coarse.chunks_exact(h * w).zip(fine.chunks_exact_mut(h * w)) {
             let quarter = h * w / 4;

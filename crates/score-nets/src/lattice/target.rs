@@ -32,16 +32,15 @@
 /// - `E[T | x] = E[phi | x]` for the fields that it is used on.
 pub trait FieldTarget: Sync {
     /// Writes `T` for a field `phi`, seen as `x = phi + noise z`. All in units of the field itself.
-    ///
-    /// Without an implementation of its own: `phi`, for denoising.
-    fn write(&self, phi: &[f64], x: &[f64], noise: f64, out: &mut [f64]) {
-        let _ = (x, noise);
-        out.copy_from_slice(phi);
-    }
+    fn write(&self, phi: &[f64], x: &[f64], noise: f64, out: &mut [f64]);
 }
 
 /// `T = phi`: for any ensemble.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Denoising;
 
-impl FieldTarget for Denoising {}
+impl FieldTarget for Denoising {
+    fn write(&self, phi: &[f64], _: &[f64], _: f64, out: &mut [f64]) {
+        out.copy_from_slice(phi);
+    }
+}
