@@ -13,6 +13,7 @@
 //!
 //! Of one variable everything is known at any noise: [`ConstraintPotential::posterior`] integrates.
 
+use crate::positive::Positive;
 use serde::{Deserialize, Serialize};
 
 /// Terms of the potential at most.
@@ -141,7 +142,7 @@ fn maximise(moments: &[f64]) -> (f64, Vec<f64>) {
         let covariance: Vec<Vec<f64>> = (0..terms)
             .map(|i| (0..terms).map(|j| means[i + j + 2] - means[i + 1] * means[j + 1]).collect())
             .collect();
-        let direction = crate::fit::solve_positive(&covariance, &gradient, f64::EPSILON);
+        let direction = Positive::new(&covariance, f64::EPSILON).solve(&gradient);
         let slope: f64 = direction.iter().zip(&gradient).map(|(d, g)| d * g).sum();
         // Also where the system has become singular.
         if slope.is_nan() || slope < 1e-13 {

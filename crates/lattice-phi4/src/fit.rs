@@ -16,8 +16,9 @@
 //! and the coefficients solve two small systems for each noise level, one of the zero mode and one of all others.
 
 use crate::features::FeatureSpace;
-use crate::pairs::{PairFilter, PairTransform, join};
-use crate::perturbative::{Kernels, Means};
+use crate::pairs::{PairFilter, PairTransform};
+use crate::perturbative::{Kernels, Means, sign};
+use crate::positive::Positive;
 use crate::{ConstraintPotential, Feature, Level, PerturbativeModel, Spectrum, SpectrumError};
 use multiversion::multiversion;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -168,14 +169,13 @@ impl Sums {
         self
     }
 
-    fn product_mut(&mut self, orbit: usize, i: usize, j: usize) -> &mut f64 {
+    fn place(&self, orbit: usize, i: usize, j: usize) -> usize {
         let (i, j) = (i.min(j), i.max(j));
-        &mut self.products[(j * (j + 1) / 2 + i) * self.orbits + orbit]
+        (j * (j + 1) / 2 + i) * self.orbits + orbit
     }
 
     fn product(&self, orbit: usize, i: usize, j: usize) -> f64 {
-        let (i, j) = (i.min(j), i.max(j));
-        self.products[(j * (j + 1) / 2 + i) * self.orbits + orbit]
+        self.products[self.place(orbit, i, j)]
     }
 
     /// The same without what is linear in `x`.
@@ -264,7 +264,8 @@ impl<'a> Fit<'a> {
         let means: Vec<f64> = sums.means.iter().map(|sum| sum / count).collect();
         if self.mean != 0.0 {
             for (i, j) in pairs(n) {
-                *sums.product_mut(0, i, j) -= count * means[i] * means[j];
+                let place = sums.place(0, i, j);
+                sums.products[place] -= count * means[i] * means[j];
             }
         }
         // The weight (s W)^2 by orbit.
@@ -337,6 +338,7 @@ impl Sector {
             .iter()
             .map(|&i| self.features.iter().map(|&j| self.sum(weights, |o| sums.rest(o, i, j))).collect())
             .collect();
+        let matrix = Positive::new(&matrix, ridge);
         let regress = |alpha: &[f64]| {
             let target = |i: usize, o: usize| {
                 let alpha = alpha[o - self.orbits.start];
@@ -344,7 +346,7 @@ impl Sector {
             };
             let right: Vec<f64> =
                 self.features.iter().map(|&i| self.sum(weights, |o| target(i, o))).collect();
-            (solve_positive(&matrix, &right, ridge), right)
+            (matrix.solve(&right), right)
         };
         let mut alpha = vec![f64::from(u8::from(equilibrium)); self.orbits.len()];
         let (mut coefficients, mut right) = regress(&alpha);
@@ -373,7 +375,7 @@ impl Sector {
             (coefficients, right) = regress(&alpha);
         }
         let explained = coefficients.iter().zip(&right).map(|(c, b)| c * b).sum();
-        Solution { condition: condition(&matrix, ridge), coefficients, explained }
+        Solution { condition: matrix.condition(), coefficients, explained }
     }
 
     fn sum(&self, weights: &[f64], of: impl Fn(usize) -> f64) -> f64 {
@@ -390,7 +392,6 @@ struct Work {
     field: Vec<f64>,
     noised: Vec<f64>,
     force: Vec<f64>,
-    feature: Vec<Complex64>,
     /// Modes of `x`, the features, the targets.
     modes: Vec<Vec<Complex64>>,
     /// Their products by mode, real and imaginary parts apart.
@@ -404,7 +405,6 @@ impl Work {
         Self {
             space: FeatureSpace::new(&fit.transform),
             means: Means::new(&fit.transform),
-            feature: filter.pair.clone(),
             modes: vec![filter.pair.clone(); n],
             products: vec![Complex64::ZERO; n * (n + 1) / 2 * sites],
             filter,
@@ -423,7 +423,7 @@ impl Work {
         }
         let phi = &values(&fit.fields)[rows.start * sites..rows.end * sites];
         for (field, phi) in self.field.chunks_mut(sites).zip(phi.chunks(sites)) {
-            let fold = if fit.mean != 0.0 && phi.iter().sum::<f64>() < 0.0 { -1.0 } else { 1.0 };
+            let fold = sign(fit.mean, phi);
             field.iter_mut().zip(phi).for_each(|(f, phi)| *f = fold * phi);
         }
         if let Some(target) = fit.equilibrium {
@@ -442,7 +442,7 @@ impl Work {
         let n = self.modes.len();
         let filter = &mut self.filter;
         let mut transform = |rows: &[f64], modes: &mut Vec<Complex64>| {
-            join(rows, &mut filter.pair);
+            filter.load(rows);
             filter.forward();
             modes.copy_from_slice(&filter.pair);
         };
@@ -463,7 +463,7 @@ impl Work {
         for (modes, &kind) in known[1..].iter_mut().zip(&fit.config.features) {
             if kind.is_of_zero_momentum() {
                 modes.fill(Complex64::ZERO);
-                modes[0] = self.means.at_zero(kind, &self.feature);
+                modes[0] = self.means.at_zero(kind);
             } else {
                 self.space.evaluate(kind, &self.means.y, &kernels.lines, &mut self.filter.pair);
                 self.filter.forward();
@@ -474,63 +474,9 @@ impl Work {
         for (sum, modes) in sums.means.iter_mut().zip(&self.modes) {
             *sum += modes[0].re + modes[0].im;
         }
-        let sums = self.products.chunks_exact_mut(self.feature.len());
+        let sums = self.products.chunks_exact_mut(fit.transform.sites());
         for ((i, j), sums) in pairs(n).zip(sums) {
             add_products(&self.modes[i], &self.modes[j], sums);
         }
     }
-}
-
-/// The matrix scaled to a unit diagonal, with the ridge on it, and the scales.
-fn scaled(matrix: &[Vec<f64>], ridge: f64) -> (Vec<Vec<f64>>, Vec<f64>) {
-    let scale: Vec<f64> = (0..matrix.len()).map(|i| matrix[i][i].sqrt()).collect();
-    let entry = |i: usize, j: usize| matrix[i][j] / (scale[i] * scale[j]) + if i == j { ridge } else { 0.0 };
-    let n = matrix.len();
-    ((0..n).map(|i| (0..n).map(|j| entry(i, j)).collect()).collect(), scale)
-}
-
-/// Solves `matrix . solution = right` for a symmetric positive matrix, `ridge` in units of its diagonal: NaN if it is not
-/// positive.
-pub(crate) fn solve_positive(matrix: &[Vec<f64>], right: &[f64], ridge: f64) -> Vec<f64> {
-    let (matrix, scale) = scaled(matrix, ridge);
-    let factor = cholesky(&matrix);
-    let solution = substitute(&factor, right.iter().zip(&scale).map(|(b, s)| b / s).collect());
-    solution.iter().zip(&scale).map(|(x, s)| x / s).collect()
-}
-
-/// Condition number of the scaled matrix, in the norm of column sums; one of no columns.
-fn condition(matrix: &[Vec<f64>], ridge: f64) -> f64 {
-    let (matrix, _) = scaled(matrix, ridge);
-    let (n, factor) = (matrix.len(), cholesky(&matrix));
-    let norm = |column: &dyn Fn(usize) -> Vec<f64>| {
-        (0..n).map(|j| column(j).iter().map(|x| x.abs()).sum::<f64>()).fold(0.0, f64::max)
-    };
-    let own = norm(&|j| (0..n).map(|i| matrix[i][j]).collect());
-    let inverse = norm(&|j| substitute(&factor, (0..n).map(|i| f64::from(u8::from(i == j))).collect()));
-    if n == 0 { 1.0 } else { own * inverse }
-}
-
-/// The lower factor `L` of `matrix = L L^T`.
-fn cholesky(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let n = matrix.len();
-    let mut l = vec![vec![0.0; n]; n];
-    for i in 0..n {
-        for j in 0..=i {
-            let rest = matrix[i][j] - (0..j).map(|k| l[i][k] * l[j][k]).sum::<f64>();
-            l[i][j] = if i == j { rest.sqrt() } else { rest / l[j][j] };
-        }
-    }
-    l
-}
-
-/// Solves `L L^T . x = b`, forwards and back.
-fn substitute(l: &[Vec<f64>], mut b: Vec<f64>) -> Vec<f64> {
-    let n = l.len();
-    for i in 0..n {
-        b[i] = (b[i] - (0..i).map(|k| l[i][k] * b[k]).sum::<f64>()) / l[i][i];
-    }
-    for i in (0..n).rev() {
-        b[i] = (b[i] - (i + 1..n).map(|k| l[k][i] * b[k]).sum::<f64>()) / l[i][i];
-    }
-    b
 }

@@ -45,18 +45,15 @@ pub(crate) fn evolve(action: &Phi4, lanes: usize, field: &mut [f64], momentum: &
                 let Some(r) = wave.checked_sub(2 * s) else { break };
                 let kicked = (2 * s..slabs - 2 * s).contains(&r);
                 let behind = r.checked_sub(1).filter(|r| (2 * s + 1..slabs - 2 * s - 1).contains(r));
-                match behind {
-                    Some(_) if kicked && work.rows_are_slabs() => {
-                        work.kick_and_drift(field, momentum, r, *stage);
-                    }
-                    _ => {
-                        if kicked {
-                            work.kick(field, momentum, r, stage.kick);
-                        }
-                        if let Some(r) = behind {
-                            drift(&mut field[r * slab..][..slab], &momentum[r * slab..][..slab], stage.drift);
-                        }
-                    }
+                if kicked && behind.is_some() && work.rows_are_slabs() {
+                    work.kick_and_drift(field, momentum, r, *stage);
+                    continue;
+                }
+                if kicked {
+                    work.kick(field, momentum, r, stage.kick);
+                }
+                if let Some(r) = behind {
+                    drift(&mut field[r * slab..][..slab], &momentum[r * slab..][..slab], stage.drift);
                 }
             }
         }

@@ -51,6 +51,7 @@ mod overrelaxation;
 mod pairs;
 mod perturbative;
 mod phi4;
+mod positive;
 mod production;
 mod propagator;
 mod protocol;

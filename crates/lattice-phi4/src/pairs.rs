@@ -117,9 +117,15 @@ impl PairFilter {
         Self { transform: transform.clone(), pair: zeros, scratch }
     }
 
-    /// Takes in two rows, or one with nothing beside it.
+    /// Takes in two rows, or one with zeros beside it.
     pub(crate) fn load(&mut self, rows: &[f64]) {
-        join(rows, &mut self.pair);
+        let (a, b) = rows.split_at(self.pair.len());
+        for (z, a) in self.pair.iter_mut().zip(a) {
+            *z = Complex64::new(*a, 0.0);
+        }
+        for (z, b) in self.pair.iter_mut().zip(b) {
+            z.im = *b;
+        }
     }
 
     /// Writes the fields to as many rows as `load` had.
@@ -159,17 +165,6 @@ impl PairFilter {
             self.inverse();
             self.store(rows);
         }
-    }
-}
-
-/// Two rows as one complex field; where there is one row, the other is zero.
-pub(crate) fn join(rows: &[f64], pair: &mut [Complex64]) {
-    let (a, b) = rows.split_at(pair.len());
-    for (z, a) in pair.iter_mut().zip(a) {
-        *z = Complex64::new(*a, 0.0);
-    }
-    for (z, b) in pair.iter_mut().zip(b) {
-        z.im = *b;
     }
 }
 

@@ -185,17 +185,22 @@ impl Means {
         self.y.iter().fold(0.0, |largest: f64, y| largest.max(y.re.abs()).max(y.im.abs()))
     }
 
-    /// The value of a feature at zero momentum; `field` is the feature itself, if it is one of all momenta.
-    pub(crate) fn at_zero(&self, feature: Feature, field: &[Complex64]) -> Complex64 {
+    /// A feature that is of zero momentum alone.
+    pub(crate) fn at_zero(&self, feature: Feature) -> Complex64 {
         match feature {
             Feature::Marginal => self.marginal,
             Feature::Background => {
                 let squares: Complex64 = self.y.iter().map(|&y| each(y, y)).sum();
                 each(self.total, squares) / self.y.len() as f64
             }
-            _ => field.iter().sum(),
+            _ => unreachable!("these are fields"),
         }
     }
+}
+
+/// The sign that folds a field to positive magnetisation, if there is a mean to fold it to.
+pub(crate) fn sign(mean: f64, x: &[f64]) -> f64 {
+    if mean != 0.0 && x.iter().sum::<f64>() < 0.0 { -1.0 } else { 1.0 }
 }
 
 /// A [`PerturbativeModel`] as the score of fields noised by a schedule.
@@ -256,9 +261,9 @@ impl<S: NoiseSchedule> ScoreModel for PerturbativeScore<S> {
             // phi and what is folded away.
             let mut signs = [1.0; 2];
             let centred = &mut centred[..x.len()];
-            for ((x, centred), sign) in x.chunks(sites).zip(centred.chunks_mut(sites)).zip(&mut signs) {
-                *sign = if mean != 0.0 && x.iter().sum::<f64>() < 0.0 { -1.0 } else { 1.0 };
-                centred.iter_mut().zip(x).for_each(|(c, x)| *c = *sign * shrink * x - mean);
+            for ((x, centred), fold) in x.chunks(sites).zip(centred.chunks_mut(sites)).zip(&mut signs) {
+                *fold = sign(mean, x);
+                centred.iter_mut().zip(x).for_each(|(c, x)| *c = *fold * shrink * x - mean);
             }
             evaluation.modes.load(centred);
             evaluation.score(&self.model, &prepared);
@@ -307,12 +312,15 @@ impl Evaluation {
             sum.pair.fill(Complex64::ZERO);
             let mut zero = Complex64::new(level.constant, level.constant) * -(sum.pair.len() as f64);
             for (j, &kind) in model.features.iter().enumerate() {
-                if !kind.is_of_zero_momentum() {
+                let at_zero = if kind.is_of_zero_momentum() {
+                    means.at_zero(kind)
+                } else {
                     space.evaluate(kind, &means.y, lines, feature);
                     let c = level.coefficients[j];
                     sum.pair.iter_mut().zip(&*feature).for_each(|(sum, f)| *sum += f * c);
-                }
-                zero += means.at_zero(kind, feature) * level.zero_mode[j];
+                    feature.iter().sum()
+                };
+                zero += at_zero * level.zero_mode[j];
             }
             sum.forward();
             sum.pair[0] = zero;
