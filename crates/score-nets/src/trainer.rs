@@ -125,8 +125,6 @@ pub struct Trainer<S: BatchSource> {
     ema: Ema,
     step: u64,
     validation: Option<HeldOut<BatchOf<S>>>,
-    /// Why held-out data could not be read.
-    failure: Option<io::Error>,
     best: Option<(Best, Vec<f32>)>,
     worse: u64,
     checkpoints: Option<(PathBuf, u64)>,
@@ -165,7 +163,6 @@ impl<S: BatchSource> Trainer<S> {
             ema,
             step: 0,
             validation: None,
-            failure: None,
             best: None,
             worse: 0,
             checkpoints: None,
@@ -199,7 +196,6 @@ impl<S: BatchSource> Trainer<S> {
             ema,
             step: saved.step,
             validation: None,
-            failure: None,
             best: saved.best.zip(saved.best_weights),
             worse: saved.worse,
             checkpoints: None,
@@ -208,24 +204,24 @@ impl<S: BatchSource> Trainer<S> {
 
     /// Keeps the average with the smallest loss on batches of `held_out`.
     ///
+    /// # Errors
+    /// If the data of these batches cannot be read.
+    ///
     /// # Panics
     /// If the interval or the number of batches is zero.
-    #[must_use]
     pub fn with_validation(
         mut self,
         validation: Validation,
         held_out: &mut dyn BatchSource<Net = S::Net>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         assert!(validation.every > 0 && validation.batches > 0, "validation needs batches and an interval");
         let batches = (0..validation.batches).map(|step| {
             let mut batch = held_out.buffer();
-            held_out.fill(step, &mut batch);
-            self.failure = self.failure.take().or(held_out.failure());
-            batch
+            held_out.fill(step, &mut batch).map(|()| batch)
         });
-        let batches = batches.collect();
+        let batches = batches.collect::<io::Result<_>>()?;
         self.validation = Some(HeldOut { settings: validation, batches });
-        self
+        Ok(self)
     }
 
     /// Writes a checkpoint to `path` after every `every` steps and at the end.
@@ -275,17 +271,13 @@ impl<S: BatchSource> Trainer<S> {
         &mut self,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Trained<S::Net>, TrainError<S::Net>> {
-        if let Some(source) = self.failure.take() {
-            return Err(TrainError::Data { step: self.step, source });
-        }
         let mut workspace = self.net.workspace();
         let mut gradient = vec![0.0; self.net.parameters().len()];
         let mut batch = self.source.buffer();
         let mut watch = Watch::new(&self.ema.average);
         let mut stop = Stop::Finished;
         while self.step < self.config.steps {
-            self.source.fill(self.step, &mut batch);
-            if let Some(source) = self.source.failure() {
+            if let Err(source) = self.source.fill(self.step, &mut batch) {
                 return Err(TrainError::Data { step: self.step, source });
             }
             let loss = f64::from(self.net.loss_and_gradient(&batch, &mut workspace, &mut gradient));

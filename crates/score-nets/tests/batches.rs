@@ -14,7 +14,7 @@ fn data(n: u32) -> Vec<f64> {
 
 fn batch(source: &mut dyn BatchSource<Net = Mlp>, step: u64) -> BatchBuffer {
     let mut batch = BatchBuffer::new(source.samples());
-    source.fill(step, &mut batch);
+    source.fill(step, &mut batch).unwrap();
     batch
 }
 

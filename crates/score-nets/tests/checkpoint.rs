@@ -46,7 +46,8 @@ const EVERY: Validation = Validation { every: 20, batches: 2, patience: None };
 fn a_resumed_run_is_the_same_run() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("run.json");
-    let fresh = || Trainer::new(net(), source(5), config()).unwrap().with_validation(EVERY, &mut source(6));
+    let fresh =
+        || Trainer::new(net(), source(5), config()).unwrap().with_validation(EVERY, &mut source(6)).unwrap();
     let mut whole = fresh();
     let result = whole.train(&mut go_on).unwrap();
 
@@ -54,7 +55,7 @@ fn a_resumed_run_is_the_same_run() {
     first.train(&mut stop_at(100)).unwrap();
     drop(first);
     let mut second =
-        Trainer::resume(&path, source(5), config()).unwrap().with_validation(EVERY, &mut source(6));
+        Trainer::resume(&path, source(5), config()).unwrap().with_validation(EVERY, &mut source(6)).unwrap();
     assert_eq!(second.step(), 100);
     assert_eq!(second.train(&mut go_on).unwrap(), result);
     assert_eq!(second.checkpoint(), whole.checkpoint());

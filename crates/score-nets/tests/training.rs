@@ -33,7 +33,7 @@ fn smallest_loss(source: &mut ResidualBatches, batches: u64) -> f64 {
     let mut batch = BatchBuffer::new(source.samples());
     let (mut sum, mut count) = (0.0, 0.0);
     for step in 0..batches {
-        source.fill(step, &mut batch);
+        source.fill(step, &mut batch).unwrap();
         for i in 0..batch.samples() {
             let variance = (2.0 * f64::from(batch.coordinate[i])).exp();
             let x = f64::from(batch.x[i]) / scales.input_scale(variance);
@@ -65,7 +65,8 @@ fn excess(references: usize) -> (f64, f64) {
     let validation = Validation { every: 500, batches: 50, patience: None };
     let mut trainer = Trainer::new(net(3), source, TrainConfig::residual(2000))
         .unwrap()
-        .with_validation(validation, &mut held_out);
+        .with_validation(validation, &mut held_out)
+        .unwrap();
     let mut losses = Vec::new();
     let trained = trainer
         .train(&mut |progress| {
@@ -113,7 +114,7 @@ fn targets_are_unbiased() {
         let mut batch = BatchBuffer::new(source.samples());
         let (mut sum, mut square, mut count) = ([0.0f64; 8], [0.0f64; 8], [0.0f64; 8]);
         for step in 0..4000 {
-            source.fill(step, &mut batch);
+            source.fill(step, &mut batch).unwrap();
             for i in 0..batch.samples() {
                 let x = f64::from(batch.x[i]) / scales.input_scale(0.09);
                 let difference = f64::from(batch.target[i]) - scales.target(exact_denoiser(x, 0.09), x, 0.09);
@@ -176,7 +177,8 @@ fn a_run_without_progress_stops_early() {
     let validation = Validation { every: 5, batches: 1, patience: Some(3) };
     let mut trainer = Trainer::new(net(1), source(1).unwrap(), config)
         .unwrap()
-        .with_validation(validation, &mut source(2).unwrap());
+        .with_validation(validation, &mut source(2).unwrap())
+        .unwrap();
     let trained = trainer.train(&mut go_on).unwrap();
     assert_eq!((trained.stop, trained.step, trained.best.unwrap().step), (Stop::Patience, 20, 5));
 }

@@ -17,6 +17,7 @@ use crate::data::{check_data, digest_of_data};
 use rand::Rng;
 use sde_core::{Noise, NoiseSchedule, NormalSource};
 use serde::{Deserialize, Serialize};
+use std::io;
 
 /// How many times a batch holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ impl Default for DenoisingConfig {
 /// let schedule = VarianceExpanding::new(10.0)?;
 /// let mut source = DenoisingBatches::new(&data, schedule, DenoisingConfig::default())?;
 /// let mut batch = BatchBuffer::new(512);
-/// source.fill(0, &mut batch);
+/// source.fill(0, &mut batch)?;
 /// // x - x_0 = sqrt(Xi) z = -Xi target
 /// for i in 0..512 {
 ///     let x_0 = batch.x[i] + batch.weight[i] * batch.target[i];
@@ -129,7 +130,7 @@ impl<S: NoiseSchedule> BatchSource for DenoisingBatches<S> {
         BatchBuffer::new(self.samples())
     }
 
-    fn fill(&mut self, step: u64, batch: &mut BatchBuffer) {
+    fn fill(&mut self, step: u64, batch: &mut BatchBuffer) -> io::Result<()> {
         let samples = self.config.samples;
         assert_eq!(batch.samples(), samples, "the buffer was made for another number of samples");
         let per_epoch = self.batches_per_epoch();
@@ -155,6 +156,7 @@ impl<S: NoiseSchedule> BatchSource for DenoisingBatches<S> {
             batch.target[i] = (-z / deviation) as f32;
             batch.weight[i] = kernel.variance as f32;
         }
+        Ok(())
     }
 
     fn settings(&self) -> SourceSettings {

@@ -36,7 +36,7 @@ pub(crate) fn stream(seed: u64, domain: Domain) -> u64 {
 }
 
 /// Shuffles in place (Fisher and Yates 1938, Durstenfeld 1964).
-pub(crate) fn shuffle(values: &mut [u32], rng: &mut Pcg64) {
+pub(super) fn shuffle(values: &mut [u32], rng: &mut Pcg64) {
     for last in (1..values.len()).rev() {
         let other = rng.random_range(0..=last as u32) as usize;
         values.swap(last, other);

@@ -78,17 +78,15 @@ pub trait BatchSource {
 
     /// Writes the batch of step `step`.
     ///
+    /// # Errors
+    /// If its data cannot be read; the batch is then not to be used.
+    ///
     /// # Panics
     /// If the buffer holds another number of samples.
-    fn fill(&mut self, step: u64, batch: &mut <Self::Net as Net>::Batch);
+    fn fill(&mut self, step: u64, batch: &mut <Self::Net as Net>::Batch) -> io::Result<()>;
 
     /// What the batches depend on.
     fn settings(&self) -> SourceSettings;
-
-    /// Why the data of the last batch could not be read, if so; the batch is then not to be used.
-    fn failure(&mut self) -> Option<io::Error> {
-        None
-    }
 }
 
 /// A source cannot be made from these numbers.

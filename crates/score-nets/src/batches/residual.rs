@@ -28,6 +28,7 @@ use crate::{Mlp, Preconditioning};
 use rand::Rng;
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
+use std::io;
 
 /// Settings of [`ResidualBatches`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,7 +75,7 @@ impl Default for ResidualConfig {
 /// let mut source = ResidualBatches::new(&data, ResidualConfig::default())?;
 /// assert!((source.preconditioning().kappa_2 - 1.005).abs() < 1e-12);
 /// let mut batch = BatchBuffer::new(source.samples());
-/// source.fill(7, &mut batch);
+/// source.fill(7, &mut batch).expect("the data are in memory");
 /// assert!(batch.target.iter().all(|target| target.is_finite()));
 /// # Ok::<(), score_nets::SourceError>(())
 /// ```
@@ -219,7 +220,7 @@ impl BatchSource for ResidualBatches {
         BatchBuffer::new(self.samples())
     }
 
-    fn fill(&mut self, step: u64, batch: &mut BatchBuffer) {
+    fn fill(&mut self, step: u64, batch: &mut BatchBuffer) -> io::Result<()> {
         assert_eq!(batch.samples(), self.samples(), "the buffer was made for another number of samples");
         self.draw(step);
         self.average_targets();
@@ -232,6 +233,7 @@ impl BatchSource for ResidualBatches {
             batch.target[i] = self.preconditioning.target(x_0, x, variance) as f32;
         }
         batch.weight.fill(1.0);
+        Ok(())
     }
 
     fn settings(&self) -> SourceSettings {

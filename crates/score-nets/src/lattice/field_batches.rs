@@ -92,7 +92,7 @@ pub enum FieldSourceError {
 /// let scales = FieldScales { extents: [8, 8], deviation: 1.0, noise: table, width };
 /// let mut source = FieldBatches::new(&fields, &base, scales, FieldBatchesConfig::default())?;
 /// let mut batch = source.buffer();
-/// source.fill(0, &mut batch);
+/// source.fill(0, &mut batch).expect("arrays can be read");
 /// let square = batch.target.iter().map(|t| t * t).sum::<f32>() / batch.target.len() as f32;
 /// assert!((square - 1.0).abs() < 0.1);
 /// # Ok::<(), score_nets::FieldSourceError>(())
@@ -105,7 +105,6 @@ pub struct FieldBatches<'a> {
     config: FieldBatchesConfig,
     noise: Noise,
     data: String,
-    failure: Option<io::Error>,
 }
 
 impl fmt::Debug for FieldBatches<'_> {
@@ -176,7 +175,6 @@ impl<'a> FieldBatches<'a> {
             noise: Noise::new(stream(config.seed, Domain::Normals), 0),
             config,
             data: fingerprint.finish(),
-            failure: None,
         };
         source.sample(0, &source.draw(0)[0], &mut source.scratch())?;
         Ok(source)
@@ -244,7 +242,7 @@ impl BatchSource for FieldBatches<'_> {
         FieldBatch::new(self.config.samples, self.scales.sites())
     }
 
-    fn fill(&mut self, step: u64, batch: &mut FieldBatch) {
+    fn fill(&mut self, step: u64, batch: &mut FieldBatch) -> io::Result<()> {
         let (samples, sites) = (self.config.samples, self.scales.sites());
         assert_eq!(batch.samples(), samples, "the buffer was made for another number of samples");
         let draws = self.draw(step);
@@ -277,7 +275,7 @@ impl BatchSource for FieldBatches<'_> {
                 },
             )
             .collect();
-        self.failure = made.err().map(io::Error::other);
+        made.map(|_| ()).map_err(io::Error::other)
     }
 
     fn settings(&self) -> SourceSettings {
@@ -299,9 +297,5 @@ impl BatchSource for FieldBatches<'_> {
             .to_string(),
             data: self.data.clone(),
         }
-    }
-
-    fn failure(&mut self) -> Option<io::Error> {
-        self.failure.take()
     }
 }

@@ -77,7 +77,7 @@ impl CustomOp2 for Activate {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let d = d.contiguous()?;
         let by_u = u.apply_op3_no_bwd(g, &d, &ActivateSlope)?;
-        let by_gain = g.track_op().then(|| u.apply_op3_no_bwd(g, &d, &ActivateGainSlope)).transpose()?;
+        let by_gain = g.track_op().then(|| u.apply_op3_no_bwd(g, &d, &PlaneSums(gain_slope))).transpose()?;
         Ok((Some(by_u), by_gain))
     }
 }
@@ -110,12 +110,12 @@ impl CustomOp3 for ActivateSlope {
     }
 }
 
-/// `sum d a'(g u) u` over each plane.
-struct ActivateGainSlope;
+/// A sum over each plane of something of `g`, `u` and `d`: the gradient of the gains.
+struct PlaneSums(fn(f32, &[f32], &[f32]) -> f32);
 
-impl CustomOp3 for ActivateGainSlope {
+impl CustomOp3 for PlaneSums {
     fn name(&self) -> &'static str {
-        "activate-gain-slope"
+        "plane-sums"
     }
 
     fn cpu_fwd(
@@ -130,7 +130,7 @@ impl CustomOp3 for ActivateGainSlope {
         let (u, g, d) = (super::numbers(u, lu)?, super::numbers(g, lg)?, super::numbers(d, ld)?);
         let (batch, c, h, w) = lu.shape().dims4()?;
         let planes = u.chunks_exact(h * w).zip(d.chunks_exact(h * w)).zip(gains(g, batch * c));
-        let sums: Vec<f32> = planes.map(|((u, d), g)| gain_slope(g, u, d)).collect();
+        let sums: Vec<f32> = planes.map(|((u, d), g)| (self.0)(g, u, d)).collect();
         Ok((CpuStorage::F32(fold(&sums, g.len())), lg.shape().clone()))
     }
 }
@@ -172,7 +172,7 @@ impl CustomOp3 for AddScaled {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let d = d.contiguous()?;
         let by_u = d.apply_op2_no_bwd(g, &Scale)?;
-        let by_gain = g.track_op().then(|| u.apply_op3_no_bwd(g, &d, &PlaneProducts)).transpose()?;
+        let by_gain = g.track_op().then(|| u.apply_op3_no_bwd(g, &d, &PlaneSums(product_sum))).transpose()?;
         Ok((h.track_op().then_some(d), Some(by_u), by_gain))
     }
 }
@@ -202,31 +202,6 @@ impl CustomOp2 for Scale {
     }
 }
 
-/// `sum d u` over each plane.
-struct PlaneProducts;
-
-impl CustomOp3 for PlaneProducts {
-    fn name(&self) -> &'static str {
-        "plane-products"
-    }
-
-    fn cpu_fwd(
-        &self,
-        u: &CpuStorage,
-        lu: &Layout,
-        g: &CpuStorage,
-        lg: &Layout,
-        d: &CpuStorage,
-        ld: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (u, g, d) = (super::numbers(u, lu)?, super::numbers(g, lg)?, super::numbers(d, ld)?);
-        let (_, _, h, w) = lu.shape().dims4()?;
-        let planes = u.chunks_exact(h * w).zip(d.chunks_exact(h * w));
-        let sums: Vec<f32> = planes.map(|(u, d)| product_sum(u, d)).collect();
-        Ok((CpuStorage::F32(fold(&sums, g.len())), lg.shape().clone()))
-    }
-}
-
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn activate_plane(g: f32, u: &[f32], out: &mut [f32]) {
     for (out, u) in out.iter_mut().zip(u) {
@@ -244,6 +219,7 @@ fn slope_plane(g: f32, u: &[f32], d: &[f32], out: &mut [f32]) {
     }
 }
 
+/// `sum d a'(g u) u`.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn gain_slope(g: f32, u: &[f32], d: &[f32]) -> f32 {
     plane_sum(u, d, |u, d| {
@@ -253,8 +229,9 @@ fn gain_slope(g: f32, u: &[f32], d: &[f32]) -> f32 {
     })
 }
 
+/// `sum d u`.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
-fn product_sum(u: &[f32], d: &[f32]) -> f32 {
+fn product_sum(_: f32, u: &[f32], d: &[f32]) -> f32 {
     plane_sum(u, d, |u, d| u * d)
 }
 
