@@ -11,7 +11,7 @@
 //! (Batrouni et al., Phys. Rev. D 32 (1985) 2736). An interaction detunes them. The price is two Fourier transforms for each
 //! drift.
 
-use crate::kernel::kick_all;
+use crate::kernel::{Layout, kick_all};
 use crate::pairs::{PairFilter, PairTransform};
 use crate::update::{Draws, Report, Update, pieces};
 use crate::{Phi4, Phi4Error, Spectrum};
@@ -68,7 +68,7 @@ impl FourierHmc {
         let (eps, sites) = (self.length / self.steps as f64, self.transform.sites());
         let kick = |fields: &[f64], momenta: &mut [f64], length: f64| {
             for (field, momentum) in fields.chunks_exact(sites).zip(momenta.chunks_exact_mut(sites)) {
-                kick_all(action, 1, field, momentum, length);
+                kick_all(action, Layout::Plain, field, momentum, length);
             }
         };
         let mut accelerate = |momenta: &[f64], velocities: &mut [f64]| {

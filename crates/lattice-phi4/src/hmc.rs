@@ -14,14 +14,11 @@
 //! `phi + eps^2/24 F(phi)`, which is the commutator term of fourth order to the order needed (Yin and Mawhinney,
 //! arXiv:1111.5059; Omelyan, Mryglod and Folk, Comput. Phys. Commun. 151 (2003) 272).
 
-use crate::kernel::{Stage, actions, evolve, kick_all, sums_of_squares};
+use crate::kernel::{Layout, Stage, actions, drift_all, evolve, kick_all, kinetic_energies};
 use crate::update::{Draws, LANES, Report, Update, pieces};
 use crate::{Phi4, Phi4Error};
 use sde_core::{BatchMut, values_mut};
 use serde::{Deserialize, Serialize};
-
-/// Lattices up to this size run several chains side by side.
-const SIDE_BY_SIDE: usize = 1 << 15;
 
 /// Minimises the error of the 2MN scheme (Takaishi and de Forcrand, hep-lat/0505020).
 const OMELYAN: f64 = 0.193_183_327_503_783_6;
@@ -80,11 +77,11 @@ impl Hmc {
         self.steps
     }
 
-    /// Follows the equations of motion for one trajectory: `lanes` chains, innermost. `shifted` is memory for as many fields.
+    /// Follows the equations of motion for one trajectory. `shifted` is memory for as many fields.
     pub(crate) fn integrate(
         &self,
         action: &Phi4,
-        lanes: usize,
+        layout: Layout,
         field: &mut [f64],
         momentum: &mut [f64],
         shifted: &mut [f64],
@@ -92,26 +89,24 @@ impl Hmc {
         let eps = self.length / self.steps as f64;
         match self.leap {
             Leap::Leapfrog => {
-                self.compose(action, lanes, field, momentum, &[(0.5 * eps, eps)], 0.5 * eps);
+                self.compose(action, layout, field, momentum, &[(0.5 * eps, eps)], 0.5 * eps);
             }
             Leap::Omelyan => {
                 let stages = [(OMELYAN * eps, 0.5 * eps), ((1.0 - 2.0 * OMELYAN) * eps, 0.5 * eps)];
-                self.compose(action, lanes, field, momentum, &stages, OMELYAN * eps);
+                self.compose(action, layout, field, momentum, &stages, OMELYAN * eps);
             }
             Leap::ForceGradient => {
                 let mut kick = eps / 6.0;
                 for _ in 0..self.steps {
-                    evolve(action, lanes, field, momentum, &[Stage { kick, drift: 0.5 * eps }]);
+                    evolve(action, layout, field, momentum, &[Stage { kick, drift: 0.5 * eps }]);
                     shifted.copy_from_slice(field);
-                    kick_all(action, lanes, field, shifted, eps * eps / 24.0);
-                    kick_all(action, lanes, shifted, momentum, 2.0 / 3.0 * eps);
-                    for (x, p) in field.iter_mut().zip(&*momentum) {
-                        *x = (0.5 * eps).mul_add(*p, *x);
-                    }
+                    kick_all(action, layout, field, shifted, eps * eps / 24.0);
+                    kick_all(action, layout, shifted, momentum, 2.0 / 3.0 * eps);
+                    drift_all(field, momentum, 0.5 * eps);
                     // The last kick of one step and the first of the next are one.
                     kick = eps / 3.0;
                 }
-                kick_all(action, lanes, field, momentum, eps / 6.0);
+                kick_all(action, layout, field, momentum, eps / 6.0);
             }
         }
     }
@@ -120,7 +115,7 @@ impl Hmc {
     fn compose(
         &self,
         action: &Phi4,
-        lanes: usize,
+        layout: Layout,
         field: &mut [f64],
         momentum: &mut [f64],
         stages: &[(f64, f64)],
@@ -133,9 +128,32 @@ impl Hmc {
                 all.push(Stage { kick: merged, drift });
             }
         }
-        evolve(action, lanes, field, momentum, &all);
-        kick_all(action, lanes, field, momentum, last);
+        evolve(action, layout, field, momentum, &all);
+        kick_all(action, layout, field, momentum, last);
     }
+}
+
+impl Hmc {
+    /// Follows the equations of motion for one trajectory, and returns `dH` lane by lane, see [`energies`].
+    fn energy_errors(
+        &self,
+        action: &Phi4,
+        layout: Layout,
+        field: &mut [f64],
+        momentum: &mut [f64],
+        shifted: &mut [f64],
+    ) -> [f64; LANES] {
+        let start = energies(action, layout, field, momentum);
+        self.integrate(action, layout, field, momentum, shifted);
+        let end = energies(action, layout, field, momentum);
+        std::array::from_fn(|lane| end[lane] - start[lane])
+    }
+}
+
+/// `H` lane by lane, see [`actions`].
+fn energies(action: &Phi4, layout: Layout, field: &[f64], momentum: &[f64]) -> [f64; LANES] {
+    let (potential, kinetic) = (actions(action, layout, field), kinetic_energies(momentum));
+    std::array::from_fn(|lane| potential[lane] + kinetic[lane])
 }
 
 impl Update for Hmc {
@@ -149,40 +167,44 @@ impl Update for Hmc {
     ) {
         let (chains, sites) = fields.dim();
         let fields = values_mut(&mut fields);
-        let [normals, x, p, work] = pieces(scratch, fields.len());
-        draws.normals(sites, normals);
-        if chains == LANES && sites <= SIDE_BY_SIDE {
-            interleave(fields, x);
-            interleave(normals, p);
-            let start = energies::<LANES>(action, x, p);
-            self.integrate(action, LANES, x, p, work);
-            let end = energies::<LANES>(action, x, p);
-            for (chain, report) in reports.iter_mut().enumerate() {
-                *report = draws.decide(chain, end[chain] - start[chain]);
+        match Layout::of(action.lattice()) {
+            Layout::SideBySide => {
+                // Lanes without a chain hold the field zero, which stays where it is.
+                let [normals, x, p, work] = pieces(scratch, LANES * sites);
+                normals[chains * sites..].fill(0.0);
+                draws.normals(sites, &mut normals[..chains * sites]);
+                interleave(normals, p);
+                normals[..chains * sites].copy_from_slice(fields);
+                interleave(normals, x);
+                let errors = self.energy_errors(action, Layout::SideBySide, x, p, work);
+                for (chain, report) in reports.iter_mut().enumerate() {
+                    *report = draws.decide(chain, errors[chain]);
+                }
+                separate(x, fields, |chain| reports[chain].acceptance > 0.0);
             }
-            separate(x, fields, |chain| reports[chain].acceptance > 0.0);
-        } else {
-            let rows = fields.chunks_exact_mut(sites).zip(normals.chunks_exact_mut(sites));
-            for ((chain, (field, p)), report) in rows.enumerate().zip(reports) {
-                let (x, work) = (&mut x[..sites], &mut work[..sites]);
-                x.copy_from_slice(field);
-                let [start] = energies(action, x, p);
-                self.integrate(action, 1, x, p, work);
-                let [end] = energies(action, x, p);
-                *report = draws.decide(chain, end - start);
-                if report.acceptance > 0.0 {
-                    field.copy_from_slice(x);
+            layout => {
+                let [momenta, x, work] = pieces(scratch, fields.len());
+                draws.normals(sites, momenta);
+                let row = action.lattice().extents()[action.lattice().dimension() - 1];
+                let chains = fields.chunks_exact_mut(sites).zip(momenta.chunks_exact_mut(sites));
+                for ((chain, (field, p)), report) in chains.enumerate().zip(reports) {
+                    let (x, work) = (&mut x[..sites], &mut work[..sites]);
+                    match layout {
+                        Layout::Split => split(field, row, x),
+                        _ => x.copy_from_slice(field),
+                    }
+                    *report =
+                        draws.decide(chain, self.energy_errors(action, layout, x, p, work).iter().sum());
+                    if report.acceptance > 0.0 {
+                        match layout {
+                            Layout::Split => join(x, row, field),
+                            _ => field.copy_from_slice(x),
+                        }
+                    }
                 }
             }
         }
     }
-}
-
-/// `H` of each of `L` chains, innermost.
-fn energies<const L: usize>(action: &Phi4, fields: &[f64], momenta: &[f64]) -> [f64; L] {
-    let potential: [f64; L] = actions(action, fields);
-    let kinetic: [f64; L] = sums_of_squares(momenta);
-    std::array::from_fn(|chain| 0.5_f64.mul_add(kinetic[chain], potential[chain]))
 }
 
 /// From chain after chain to all chains of a site together.
@@ -195,11 +217,25 @@ fn interleave(rows: &[f64], out: &mut [f64]) {
 
 /// And back, the chains that are `wanted`.
 fn separate(interleaved: &[f64], rows: &mut [f64], wanted: impl Fn(usize) -> bool) {
-    let sites = rows.len() / LANES;
+    let sites = interleaved.len() / LANES;
     for (lane, row) in rows.chunks_exact_mut(sites).enumerate().filter(|(lane, _)| wanted(*lane)) {
         for (value, values) in row.iter_mut().zip(interleaved.as_chunks::<LANES>().0) {
             *value = values[lane];
         }
+    }
+}
+
+/// Cuts each row in eight parts.
+fn split(field: &[f64], row: usize, out: &mut [f64]) {
+    for (row, out) in field.chunks_exact(row).zip(out.chunks_exact_mut(row)) {
+        interleave(row, out);
+    }
+}
+
+/// And back.
+fn join(cut: &[f64], row: usize, field: &mut [f64]) {
+    for (cut, row) in cut.chunks_exact(row).zip(field.chunks_exact_mut(row)) {
+        separate(cut, row, |_| true);
     }
 }
 
@@ -227,12 +263,12 @@ mod tests {
                 let (action, start, mut p) = setup(extents);
                 let mut x = start.clone();
                 let hmc = Hmc::new(1.0, 10, leap).unwrap();
-                hmc.integrate(&action, 1, &mut x, &mut p, &mut vec![0.0; start.len()]);
+                hmc.integrate(&action, Layout::Plain, &mut x, &mut p, &mut vec![0.0; start.len()]);
                 assert!(x.iter().zip(&start).any(|(x, start)| (x - start).abs() > 0.1));
                 for p in &mut p {
                     *p = -*p;
                 }
-                hmc.integrate(&action, 1, &mut x, &mut p, &mut vec![0.0; start.len()]);
+                hmc.integrate(&action, Layout::Plain, &mut x, &mut p, &mut vec![0.0; start.len()]);
                 for (x, start) in x.iter().zip(&start) {
                     assert!((x - start).abs() < 1e-12, "{extents:?} {leap:?}: {x} {start}");
                 }
@@ -247,9 +283,16 @@ mod tests {
             let error = |steps| {
                 let (action, mut x, mut p) = setup(&[8, 8]);
                 let mut work = vec![0.0; x.len()];
-                let [before] = energies(&action, &x, &p);
-                Hmc::new(1.0, steps, leap).unwrap().integrate(&action, 1, &mut x, &mut p, &mut work);
-                energies::<1>(&action, &x, &p)[0] - before
+                let before = energies(&action, Layout::Plain, &x, &p);
+                Hmc::new(1.0, steps, leap).unwrap().integrate(
+                    &action,
+                    Layout::Plain,
+                    &mut x,
+                    &mut p,
+                    &mut work,
+                );
+                let after = energies(&action, Layout::Plain, &x, &p);
+                (0..LANES).map(|lane| after[lane] - before[lane]).sum::<f64>()
             };
             let (coarse, fine) = (error(32), error(64));
             let found = (coarse / fine).abs().log2();
@@ -260,24 +303,32 @@ mod tests {
     /// Chains side by side and many steps in one pass are the same loop bodies in another order.
     #[test]
     fn layouts_change_no_bit() {
-        let action = Phi4::new(Lattice::new(&[64, 32]).unwrap(), 0.23, 0.1).unwrap();
-        let sites = action.lattice().volume();
-        let x = Chains::hot(&action, LANES, 0.8, 1).fields.into_raw_vec_and_offset().0;
-        let p = Chains::hot(&action, LANES, 1.0, 2).fields.into_raw_vec_and_offset().0;
-        for leap in Leap::ALL {
+        // The first fits the cache; of the others some steps go together, in the last two by layout.
+        let shapes: [&[usize]; 5] = [&[16, 8], &[64, 32], &[32, 2, 16], &[48], &[6, 4, 2, 8]];
+        for (extents, leap) in shapes.iter().flat_map(|extents| Leap::ALL.map(|leap| (*extents, leap))) {
+            let action = Phi4::new(Lattice::new(extents).unwrap(), 0.11, 0.1).unwrap();
+            let sites = action.lattice().volume();
+            let x = Chains::hot(&action, LANES, 0.8, 1).fields.into_raw_vec_and_offset().0;
+            let p = Chains::hot(&action, LANES, 1.0, 2).fields.into_raw_vec_and_offset().0;
             let hmc = Hmc::new(1.0, 7, leap).unwrap();
             let [mut many, mut momenta, mut work] = [(); 3].map(|()| vec![0.0; x.len()]);
             interleave(&x, &mut many);
             interleave(&p, &mut momenta);
-            // 2048 sites of eight chains do not fit: several steps go together.
-            hmc.integrate(&action, LANES, &mut many, &mut momenta, &mut work);
+            hmc.integrate(&action, Layout::SideBySide, &mut many, &mut momenta, &mut work);
             let mut rows = vec![0.0; x.len()];
             separate(&many, &mut rows, |_| true);
             for chain in 0..LANES {
                 let place = chain * sites..(chain + 1) * sites;
                 let (mut x, mut p) = (x[place.clone()].to_vec(), p[place.clone()].to_vec());
-                hmc.integrate(&action, 1, &mut x, &mut p, &mut work[..sites]);
-                assert_eq!(x, rows[place], "{leap:?}");
+                let [mut cut, mut cut_momenta] = [(); 2].map(|()| vec![0.0; sites]);
+                split(&x, extents[extents.len() - 1], &mut cut);
+                split(&p, extents[extents.len() - 1], &mut cut_momenta);
+                hmc.integrate(&action, Layout::Plain, &mut x, &mut p, &mut work[..sites]);
+                assert_eq!(x, rows[place], "{extents:?} {leap:?}");
+                hmc.integrate(&action, Layout::Split, &mut cut, &mut cut_momenta, &mut work[..sites]);
+                let mut joined = vec![0.0; sites];
+                join(&cut, extents[extents.len() - 1], &mut joined);
+                assert_eq!(x, joined, "{extents:?} {leap:?}");
             }
         }
     }

@@ -55,6 +55,7 @@ mod positive;
 mod production;
 mod propagator;
 mod protocol;
+mod rows;
 mod spectrum;
 mod sums;
 mod update;

@@ -15,7 +15,7 @@
 //! with a lattice spacing `a` in `d` dimensions, `f = a^(d/2 - 1) f_c`, `m^2 = a^2 m_c^2`, `g = a^(4 - d) g_c`.
 
 use crate::Lattice;
-use crate::kernel::{actions, kick_all};
+use crate::kernel::{Layout, actions, kick_all};
 use ndarray::ArrayViewMut1;
 use sde_core::{Batch, BatchMut, Target, values, values_mut};
 use serde::{Deserialize, Serialize};
@@ -234,7 +234,7 @@ impl Target for Phi4 {
         let sites = self.sites();
         assert_eq!(x.ncols(), sites, "a configuration has one value per site");
         for (x, out) in values(&x).chunks_exact(sites).zip(&mut out) {
-            [*out] = actions(self, x);
+            *out = actions(self, Layout::Plain, x).iter().sum();
         }
     }
 
@@ -243,7 +243,7 @@ impl Target for Phi4 {
         assert_eq!(x.ncols(), sites, "a configuration has one value per site");
         out.fill(0.0);
         for (x, out) in values(&x).chunks_exact(sites).zip(values_mut(&mut out).chunks_exact_mut(sites)) {
-            kick_all(self, 1, x, out, 1.0);
+            kick_all(self, Layout::Plain, x, out, 1.0);
         }
     }
 }
