@@ -217,7 +217,11 @@ impl EnsembleReader {
             return Err(EnsembleError::Length { file: path.into(), expected, found: length });
         }
         let hash = Sha256::new_with_prefix(&header);
-        Ok(Self { path: path.into(), file, number, lattice, configurations, read: 0, hash, metadata })
+        let reader =
+            Self { path: path.into(), file, number, lattice, configurations, read: 0, hash, metadata };
+        // An empty ensemble is read by now.
+        reader.verify_at_the_end()?;
+        Ok(reader)
     }
 
     /// The lattice.
@@ -259,6 +263,12 @@ impl EnsembleReader {
             check_finite(&self.path, field, sites, self.read)?;
             self.read += 1;
         }
+        self.verify_at_the_end()?;
+        Ok(Some(slab))
+    }
+
+    /// Compares the digest once everything is read.
+    fn verify_at_the_end(&self) -> Result<(), EnsembleError> {
         if let Some(metadata) = self.metadata.as_ref().filter(|_| self.read == self.configurations) {
             let found = hexadecimal(&self.hash.clone().finalize());
             if found != metadata.sha256 {
@@ -266,7 +276,7 @@ impl EnsembleReader {
                 return Err(EnsembleError::Digest { file, expected, found });
             }
         }
-        Ok(Some(slab))
+        Ok(())
     }
 
     /// All configurations that were not read yet.

@@ -14,7 +14,7 @@
 //! then      step by step, the slabs about the seam that this left out.
 //! ```
 
-use crate::rows::{Across, Couplings, Flat, Row, Split, kinetic_energy, move_on};
+use crate::rows::{Across, Couplings, Flat, Row, Split, kinetic_energy, move_on, swing};
 use crate::update::LANES;
 use crate::{Lattice, Phi4};
 use multiversion::multiversion;
@@ -104,6 +104,26 @@ pub(crate) fn evolve(
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 pub(crate) fn kick_all(action: &Phi4, layout: Layout, field: &[f64], momentum: &mut [f64], kick: f64) {
     in_layout!(action, layout, kick_all(field, momentum, kick));
+}
+
+/// The same, of the part of the force that comes from neighbours.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+pub(crate) fn kick_by_neighbours(
+    action: &Phi4,
+    layout: Layout,
+    field: &[f64],
+    momentum: &mut [f64],
+    kick: f64,
+) {
+    in_layout!(action, layout, kick_slabs(field, momentum, Couplings::new(action, kick).of_neighbours()));
+}
+
+/// Advances fields and momenta by `length` in `steps` leapfrog steps, with what a site has by itself as the only force.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+pub(crate) fn swing_sites(action: &Phi4, field: &mut [f64], momentum: &mut [f64], length: f64, steps: u32) {
+    let eps = length / f64::from(steps);
+    let [half, whole] = [0.5 * eps, eps].map(|kick| Couplings::new(action, kick));
+    swing(field, momentum, eps, steps, half, whole);
 }
 
 /// Lets all fields drift with their momenta.

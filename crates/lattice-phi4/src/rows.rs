@@ -31,6 +31,11 @@ impl Couplings {
         }
     }
 
+    /// Without what a site has by itself.
+    pub(crate) fn of_neighbours(self) -> Self {
+        Self { linear: 0.0, cubic: 0.0, ..self }
+    }
+
     /// The momentum after the kick.
     #[inline(always)]
     fn kicked(self, p: f64, x: f64, neighbours: f64) -> f64 {
@@ -327,6 +332,26 @@ fn kick_flat<const CHAINS: usize>(
 pub(crate) fn move_on(x: &mut [f64], p: &[f64], drift: f64) {
     for (x, p) in x.iter_mut().zip(p) {
         *x = drift.mul_add(*p, *x);
+    }
+}
+
+/// Leapfrog steps of sites without neighbours: kicks `half`, and `whole` in between.
+#[inline(always)]
+pub(crate) fn swing(x: &mut [f64], p: &mut [f64], drift: f64, steps: u32, half: Couplings, whole: Couplings) {
+    // As many as stay in registers.
+    for (x, p) in x.chunks_mut(4 * LANES).zip(p.chunks_mut(4 * LANES)) {
+        kick_alone(x, p, half);
+        for step in 1..=steps {
+            move_on(x, p, drift);
+            kick_alone(x, p, if step < steps { whole } else { half });
+        }
+    }
+}
+
+#[inline(always)]
+fn kick_alone(x: &[f64], p: &mut [f64], couplings: Couplings) {
+    for (x, p) in x.iter().zip(p) {
+        *p = couplings.kicked(*p, *x, 0.0);
     }
 }
 

@@ -137,6 +137,19 @@ fn every_cut_and_every_flipped_bit_is_found() {
 }
 
 #[test]
+fn an_empty_ensemble_has_a_digest_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("empty.npy");
+    let writer = EnsembleWriter::create(&path, &lattice(), 0, provenance()).unwrap();
+    let digest = writer.finish().unwrap().sha256;
+    assert_eq!(read(&path).unwrap().dim(), (0, 12));
+    let beside = path.with_extension("json");
+    let text = fs::read_to_string(&beside).unwrap().replace(&digest, &digest.replace('0', "1"));
+    fs::write(&beside, text).unwrap();
+    assert!(matches!(read(&path).unwrap_err(), EnsembleError::Digest { .. }));
+}
+
+#[test]
 fn damaged_metadata_are_refused() {
     let (_folder, path) = written();
     let beside = path.with_extension("json");

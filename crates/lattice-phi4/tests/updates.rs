@@ -1,79 +1,85 @@
 //! Updates against exact expectation values: transfer matrices of strips, the free field, quadrature.
 //!
-//! Errors are those of means over independent chains. Every comparison is allowed four of them: some seventy
+//! Errors are those of means over independent chains. Every comparison is allowed four of them: some eighty
 //! comparisons with fixed seeds, which would fail by chance with probability 5e-3 in all.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use lattice_phi4::{
-    Chains, FourierHmc, Hmc, Lattice, Leap, Measurements, Metropolis, Observable, Overrelaxation, Phi4,
-    Primary, Spectrum, SwendsenWang, Update, Wolff, ndarray::Array2,
+    Chains, DualAveraging, FourierHmc, Hmc, Lattice, Leap, Measurements, Metropolis, Observable,
+    Overrelaxation, Phi4, Primary, Spectrum, SwendsenWang, Update, Wolff,
+    ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis},
 };
 use sde_core::{EulerMaruyama, Langevin, Noise, TimeGrid, integrate};
+use statrs::function::erf::erfc;
 
 const CHAINS: usize = 64;
 
-struct Means(Vec<Vec<f64>>);
-
-impl Means {
-    fn pull(&self, place: usize, exact: f64) -> f64 {
-        let n = self.0.len() as f64;
-        let mean = self.0.iter().map(|row| row[place]).sum::<f64>() / n;
-        let variance = self.0.iter().map(|row| (row[place] - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        let error = (variance / n).sqrt();
-        assert!(error < 0.02 * exact.abs(), "error {error} of {exact}");
-        (mean - exact) / error
-    }
-}
-
 /// Means over each chain of `phi^2`, `phi^4` and `V m^2`, from `sweeps` measurements after a tenth of that.
-fn simulate(action: &Phi4, schedule: &[&dyn Update], sweeps: u64) -> Means {
-    let sites = action.lattice().volume() as f64;
-    let mut chains = Chains::hot(action, CHAINS, 1.0, 7);
+fn simulate(action: &Phi4, schedule: &[&dyn Update], chains: usize, sweeps: u64) -> Array2<f64> {
+    let mut chains = Chains::hot(action, chains, 1.0, 7);
     chains.run(action, schedule, sweeps / 10);
-    let mut sums = vec![vec![0.0; 3]; CHAINS];
+    let mut sums = Array2::zeros((chains.fields.nrows(), 3));
     for _ in 0..sweeps {
         chains.run(action, schedule, 1);
         let mut measured = Measurements::new(action.lattice());
         measured.extend(chains.fields.view());
-        let columns =
-            [Primary::Power(2), Primary::Power(4), Primary::M2].map(|p| measured.series(p).to_vec());
-        for (chain, sums) in sums.iter_mut().enumerate() {
-            for (sum, column) in sums.iter_mut().zip(&columns) {
-                *sum += column[chain] / sweeps as f64;
-            }
+        let quantities = [Primary::Power(2), Primary::Power(4), Primary::M2];
+        for (mut sums, quantity) in sums.columns_mut().into_iter().zip(quantities) {
+            sums += &measured.series(quantity);
         }
     }
-    for sums in &mut sums {
-        sums[2] *= sites;
+    sums /= sweeps as f64;
+    sums.column_mut(2).mapv_inplace(|m2| m2 * action.lattice().volume() as f64);
+    sums
+}
+
+/// Mean and error of independent numbers.
+fn mean(x: ArrayView1<'_, f64>) -> (f64, f64) {
+    let mean = x.mean().unwrap();
+    (mean, x.std(1.0) / (x.len() as f64).sqrt())
+}
+
+/// Four standard errors are allowed, and none above the part `precision` of the exact value.
+fn compare(name: &str, found: &Array2<f64>, exact: [f64; 3], precision: f64) {
+    for (quantity, (column, exact)) in found.columns().into_iter().zip(exact).enumerate() {
+        let (mean, error) = mean(column);
+        assert!(error < precision * exact, "{name}, quantity {quantity}: error {error} of {exact}");
+        assert!((mean - exact).abs() < 4.0 * error, "{name}, quantity {quantity}: {mean}({error}), {exact}");
     }
-    Means(sums)
 }
 
 fn check(name: &str, action: &Phi4, schedule: &[&dyn Update], sweeps: u64, exact: [f64; 3]) {
-    let means = simulate(action, schedule, sweeps);
-    for (place, exact) in exact.into_iter().enumerate() {
-        let pull = means.pull(place, exact);
-        assert!(pull.abs() < 4.0, "{name}, quantity {place}: pull {pull}");
-    }
+    compare(name, &simulate(action, schedule, CHAINS, sweeps), exact, 0.02);
 }
 
 /// Strips of two sites' width by transfer matrix: `phi^2`, `phi^4`, `V m^2`.
-#[test]
-fn strips() {
+fn strips() -> [(Phi4, [f64; 3]); 3] {
     let strip =
         |extents: &[usize], hopping| Phi4::new(Lattice::new(extents).unwrap(), hopping, 0.022).unwrap();
-    let cases = [
+    [
         (strip(&[4, 2], 0.27), [1.934_051_90, 7.734_763_1, 12.224_371_3]),
         (strip(&[16, 2], 0.27), [1.608_820_67, 5.836_315_3, 19.120_856_6]),
         (strip(&[4, 2], 0.21), [0.741_195_203, 1.523_239_52, 2.432_090_80]),
-    ];
+    ]
+}
+
+#[test]
+fn strips_to_a_thousandth() {
+    let (hmc, wolff) = (Hmc::new(1.0, 6, Leap::Leapfrog).unwrap(), Wolff { clusters: 1 });
+    for (action, exact) in strips() {
+        compare("HMC and Wolff", &simulate(&action, &[&hmc, &wolff], 512, 24_000), exact, 1e-3);
+    }
+}
+
+#[test]
+fn every_update_on_strips() {
     let leapfrog = Hmc::new(1.0, 6, Leap::Leapfrog).unwrap();
     let omelyan = Hmc::new(1.0, 4, Leap::Omelyan).unwrap();
     let force_gradient = Hmc::new(1.0, 2, Leap::ForceGradient).unwrap();
     let metropolis = Metropolis::new(1.5, 2).unwrap();
     let wolff = Wolff { clusters: 1 };
-    for (action, exact) in &cases {
+    for (action, exact) in &strips() {
         check("leapfrog", action, &[&leapfrog], 2000, *exact);
         check("2MN and Wolff", action, &[&omelyan, &wolff], 2000, *exact);
         check("force gradient and Swendsen-Wang", action, &[&force_gradient, &SwendsenWang], 2000, *exact);
@@ -84,6 +90,8 @@ fn strips() {
         let accelerated = FourierHmc::new(1.0, 4, &spectrum).unwrap();
         check("Fourier acceleration and Wolff", action, &[&accelerated, &wolff], 2000, *exact);
         check("MALA and Wolff", action, &[&Hmc::mala(0.1).unwrap(), &wolff], 8000, *exact);
+        let nested = Hmc::new(1.0, 3, Leap::Nested { inner: 3 }).unwrap();
+        check("nested steps and Wolff", action, &[&nested, &wolff], 2000, *exact);
     }
 }
 
@@ -97,6 +105,15 @@ fn free_field() {
     let spectrum = Spectrum::free(action.lattice(), 0.21).unwrap();
     let turn = FourierHmc::new(1.5, 6, &spectrum).unwrap();
     check("Fourier accelerated", &action, &[&turn], 300, exact);
+    // `phi^2` of this lattice to a thousandth, and the same formula of a smaller one for all three.
+    let (mean, error) = mean(simulate(&action, &[&turn], CHAINS, 300).column(0));
+    assert!(error < 1e-3 * phi2 && (mean - phi2).abs() < 4.0 * error, "{mean}({error})");
+    let action = Phi4::new(Lattice::new(&[4, 4]).unwrap(), 0.21, 0.0).unwrap();
+    let phi2 = Spectrum::free(action.lattice(), 0.21).unwrap().local_variance();
+    let exact = [phi2, 3.0 * phi2 * phi2, 1.0 / (2.0 - 8.0 * 0.21)];
+    let wolff = Wolff { clusters: 2 };
+    let hmc = Hmc::new(1.5, 5, Leap::Leapfrog).unwrap();
+    compare("a thousandth", &simulate(&action, &[&hmc, &wolff], 512, 20_000), exact, 1e-3);
 }
 
 /// `hopping = 0`, one site by quadrature: `E phi^2 = 0.490937139822` at `lambda = 0.022`.
@@ -147,10 +164,15 @@ fn energy_errors_obey_their_identities() {
         let variance = errors.iter().map(|e| ((-e).exp() - mean).powi(2)).sum::<f64>() / count;
         // dH of successive trajectories is nearly uncorrelated.
         assert!((mean - 1.0).abs() < 4.0 * (variance / count).sqrt(), "{leap:?}: {mean}");
-        let average = errors.sum() / count;
-        let expected = statrs::function::erf::erfc(average.sqrt() / 2.0);
+        // Both sides of the law have errors, and move together: an error of their difference from parts of the history.
+        let difference = |errors: ArrayView2<'_, f64>| {
+            let accepted = errors.mapv(|e| (-e).exp().min(1.0)).mean().unwrap();
+            accepted - erfc(errors.mean().unwrap().max(0.0).sqrt() / 2.0)
+        };
+        let parts: Array1<f64> = errors.axis_chunks_iter(Axis(0), 25).map(difference).collect();
+        let (law, error) = self::mean(parts.view());
+        assert!(law.abs() < 4.0 * error, "{leap:?}: {law}({error})");
         let found = summary.acceptance[0];
-        assert!((found - expected).abs() < 0.015, "{leap:?}: {found} for {expected}, dH {average}");
         assert!(found > 0.4 && found < 0.995, "{found}");
     }
 }
@@ -173,4 +195,25 @@ fn threads_and_stops_change_no_bit() {
     let whole = run(1, &[20]);
     assert_eq!(whole, run(3, &[20]));
     assert_eq!(whole, run(2, &[7, 1, 12]));
+}
+
+/// The step of dual averaging is accepted as often as was asked for.
+#[test]
+fn the_step_is_found_for_an_acceptance() {
+    let action = Phi4::new(Lattice::new(&[16, 16]).unwrap(), 0.25, 0.022).unwrap();
+    let mut chains = Chains::hot(&action, CHAINS, 1.0, 4);
+    chains.run(&action, &[&Hmc::new(1.0, 10, Leap::Leapfrog).unwrap()], 200);
+    // Three steps of any length.
+    let hmc = |step: f64| Hmc::new(3.0 * step, 3, Leap::Leapfrog).unwrap();
+    for target in [0.6, 0.9] {
+        let mut step = DualAveraging::new(0.5, target);
+        for _ in 0..200 {
+            let acceptance = chains.run(&action, &[&hmc(step.current())], 1).acceptance[0];
+            step.update(acceptance);
+        }
+        let found = chains.run(&action, &[&hmc(step.averaged())], 300).acceptance[0];
+        // 64 * 300 decisions, and 64 * 200 that the step was chosen from: errors of 0.0035 and 0.0043 at 0.6.
+        let error = (target * (1.0 - target) * (1.0 / 19_200.0 + 1.0 / 12_800.0)).sqrt();
+        assert!((found - target).abs() < 4.0 * error, "{found} for {target}");
+    }
 }
