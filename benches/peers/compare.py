@@ -30,7 +30,7 @@ GROUPS = {
     "moments": (["moments_to_order_8"], ["numpy", "scipy"]),
     "bootstrap": (["bootstrap_of_8_cumulants"], ["numpy"]),
     "gamma": (["gamma_method"], ["pyerrors"]),
-    "hmc": (["hmc_32", "hmc_128", "hmc_1024", "wolff_32"], ["numpy", "numba"]),
+    "hmc": (["hmc_32", "hmc_32_paper", "hmc_128", "hmc_1024", "wolff_32"], ["numpy", "numba"]),
 }
 # A BLAS call is one block of ours: threads are ours to spread. glibc keeps large blocks instead of giving
 # them back to the kernel after every operation.

@@ -422,17 +422,20 @@ def pyerrors_gamma():
     return {"fft": best(SAMPLES, lambda: observable.gamma_method(S=1.5))}
 
 
-# Lattices: trajectories of unit length in ten leapfrog steps, with the draw of momenta, energies and the decision.
+# Lattices: trajectories of unit length in leapfrog steps, with the draw of momenta, energies and the decision.
 
 HOPPING, COUPLING = 0.27, 0.022
-LEAPS = 10
-# Chains by extent, and trajectories that are timed.
-CHAINS = {32: (64, 20), 128: (16, 4), 1024: (16, 1)}
+# Extent, chains, trajectories that are timed, and their steps. A hundred steps are those of the paper.
+TRAJECTORIES = {
+    "hmc_32": (32, 64, 20, 10),
+    "hmc_32_paper": (32, 64, 2, 100),
+    "hmc_128": (128, 16, 4, 10),
+    "hmc_1024": (1024, 16, 1, 10),
+}
 
 
-def numpy_hmc(extent):
+def numpy_hmc(extent, chains, trajectories, steps):
     """Blocks of chains with a rim around every lattice, so that neighbours are slices; all operations in place."""
-    chains, trajectories = CHAINS[extent]
     results = {}
     for size in sorted({1, 4, 16}):
         shape = (size, extent, extent)
@@ -471,18 +474,18 @@ def numpy_hmc(extent):
                 generator.standard_normal(out=p)
                 before = energy(x, p, f, g)
                 force(x, f, g)
-                f *= 0.5 / LEAPS
+                f *= 0.5 / steps
                 p += f
-                for step in range(LEAPS):
-                    np.multiply(p, 1 / LEAPS, out=g)
+                for step in range(steps):
+                    np.multiply(p, 1 / steps, out=g)
                     inner += g
                     force(x, f, g)
-                    f *= (1 if step + 1 < LEAPS else 0.5) / LEAPS
+                    f *= (1 if step + 1 < steps else 0.5) / steps
                     p += f
                 reject = generator.random(end - start) >= np.exp(before - energy(x, p, f, g))
                 x[reject] = old[reject]
 
-        units = chains * extent * extent * LEAPS * trajectories
+        units = chains * extent * extent * steps * trajectories
         results[f"{size} chains together"] = best(units, lambda: over_blocks(chains, size, work))
     return results
 
@@ -527,9 +530,9 @@ def drift_row(x, p, i, eps):
 
 def make_leaps(kick):
     @numba.njit(fastmath=True)
-    def leaps(x, p):
-        extent, eps = x.shape[0], 1 / LEAPS
-        for step in range(LEAPS):
+    def leaps(x, p, steps):
+        extent, eps = x.shape[0], 1 / steps
+        for step in range(steps):
             for i in range(extent):
                 kick(x, p, i, 0.5 * eps if step == 0 else eps)
                 if i > 1:
@@ -561,7 +564,7 @@ leaps_row, leaps_lanes = make_leaps(kick_row), make_leaps(kick_lanes)
 
 
 @numba.njit(parallel=True, fastmath=True)
-def numba_trajectories_rows(x, trajectories):
+def numba_trajectories_rows(x, trajectories, steps):
     chains, extent = x.shape[0], x.shape[1]
     for chain in numba.prange(chains):
         p, old = np.empty((extent, extent)), np.empty((extent, extent))
@@ -572,14 +575,14 @@ def numba_trajectories_rows(x, trajectories):
             for k in range(flat.size):
                 flat[k] = np.random.standard_normal()
             energies(x[chain].reshape(extent, extent, 1), p.reshape(extent, extent, 1), before)
-            leaps_row(x[chain], p)
+            leaps_row(x[chain], p, steps)
             energies(x[chain].reshape(extent, extent, 1), p.reshape(extent, extent, 1), after)
             if not np.random.random() < math.exp(before[0] - after[0]):
                 x[chain] = old
 
 
 @numba.njit(parallel=True, fastmath=True)
-def numba_trajectories_lanes(x, trajectories):
+def numba_trajectories_lanes(x, trajectories, steps):
     blocks, extent = x.shape[0], x.shape[1]
     for block in numba.prange(blocks):
         p, old = np.empty((extent, extent, 8)), np.empty((extent, extent, 8))
@@ -590,21 +593,20 @@ def numba_trajectories_lanes(x, trajectories):
             for k in range(flat.size):
                 flat[k] = np.random.standard_normal()
             energies(x[block], p, before)
-            leaps_lanes(x[block], p)
+            leaps_lanes(x[block], p, steps)
             energies(x[block], p, after)
             for lane in range(8):
                 if not np.random.random() < math.exp(before[lane] - after[lane]):
                     x[block, :, :, lane] = old[:, :, lane]
 
 
-def numba_hmc(extent):
-    chains, trajectories = CHAINS[extent]
-    units = chains * extent * extent * LEAPS * trajectories
+def numba_hmc(extent, chains, trajectories, steps):
+    units = chains * extent * extent * steps * trajectories
     x = np.random.default_rng(1).normal(size=(chains, extent, extent))
     lanes = np.random.default_rng(1).normal(size=(chains // 8, extent, extent, 8))
     return {
-        "one chain at a time": best(units, lambda: numba_trajectories_rows(x, trajectories)),
-        "8 chains side by side": best(units, lambda: numba_trajectories_lanes(lanes, trajectories)),
+        "one chain at a time": best(units, lambda: numba_trajectories_rows(x, trajectories, steps)),
+        "8 chains side by side": best(units, lambda: numba_trajectories_lanes(lanes, trajectories, steps)),
     }
 
 
@@ -647,10 +649,10 @@ def wolff_clusters(x, clusters):
 
 
 def numba_wolff():
-    chains, extent = CHAINS[32][0], 32
+    extent, chains = 32, 64
     x = np.random.default_rng(1).normal(size=(chains, extent, extent))
     for _ in range(100):
-        numba_trajectories_rows(x, 1)
+        numba_trajectories_rows(x, 1, 10)
         wolff_clusters(x, 5)
     times = []
     for _ in range(REPEATS):
@@ -673,8 +675,8 @@ KERNELS = {
     ("scipy", "moments_to_order_8"): scipy_moments,
     ("numpy", "bootstrap_of_8_cumulants"): numpy_bootstrap,
     ("pyerrors", "gamma_method"): pyerrors_gamma,
-    **{("numpy", f"hmc_{extent}"): lambda extent=extent: numpy_hmc(extent) for extent in CHAINS},
-    **{("numba", f"hmc_{extent}"): lambda extent=extent: numba_hmc(extent) for extent in CHAINS},
+    **{("numpy", name): lambda work=work: numpy_hmc(*work) for name, work in TRAJECTORIES.items()},
+    **{("numba", name): lambda work=work: numba_hmc(*work) for name, work in TRAJECTORIES.items()},
     ("numpy", "wolff_32"): dict,
     ("numba", "wolff_32"): numba_wolff,
 }

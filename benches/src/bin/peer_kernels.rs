@@ -31,8 +31,6 @@ const TRAINING_STEPS: usize = 200;
 /// Samples of a statistic, and resamples of a bootstrap.
 const SAMPLES: usize = 1_000_000;
 const RESAMPLES: usize = 1000;
-/// Steps of a trajectory.
-const LEAPS: usize = 10;
 const REPEATS: usize = 3;
 
 /// Nanoseconds per trajectory and step.
@@ -119,20 +117,20 @@ fn chains(extent: usize, chains: usize, sweeps: u64) -> (Phi4, Chains) {
     let lattice = Lattice::new(&[extent, extent]).expect("the extents are valid");
     let action = Phi4::new(lattice, 0.27, 0.022).expect("the couplings are valid");
     let mut chains = Chains::hot(&action, chains, 1.0, 1);
-    chains.run(&action, &[&Wolff { clusters: 5 }, &hmc()], sweeps);
+    chains.run(&action, &[&Wolff { clusters: 5 }, &hmc(10)], sweeps);
     (action, chains)
 }
 
-/// Trajectories of unit length in ten leapfrog steps.
-fn hmc() -> Hmc {
-    Hmc::new(1.0, LEAPS, Leap::Leapfrog).expect("the parameters are valid")
+/// Trajectories of unit length in leapfrog steps.
+fn hmc(steps: usize) -> Hmc {
+    Hmc::new(1.0, steps, Leap::Leapfrog).expect("the parameters are valid")
 }
 
 /// Nanoseconds per site and leapfrog step of whole trajectories.
-fn trajectories(extent: usize, count: usize, trajectories: usize) -> f64 {
+fn trajectories(extent: usize, count: usize, trajectories: usize, steps: usize) -> f64 {
     let (action, mut chains) = chains(extent, count, 1);
-    best_of(REPEATS, chains.fields.len() * LEAPS * trajectories, || {
-        chains.run(&action, &[&hmc()], trajectories as u64);
+    best_of(REPEATS, chains.fields.len() * steps * trajectories, || {
+        chains.run(&action, &[&hmc(steps)], trajectories as u64);
     })
 }
 
@@ -164,9 +162,10 @@ fn time(kernel: &str) -> Option<f64> {
         "moments_to_order_8" => moments(),
         "bootstrap_of_8_cumulants" => resample(),
         "gamma_method" => gamma_method(),
-        "hmc_32" => trajectories(32, 64, 20),
-        "hmc_128" => trajectories(128, 16, 4),
-        "hmc_1024" => trajectories(1024, 16, 1),
+        "hmc_32" => trajectories(32, 64, 20, 10),
+        "hmc_32_paper" => trajectories(32, 64, 2, 100),
+        "hmc_128" => trajectories(128, 16, 4, 10),
+        "hmc_1024" => trajectories(1024, 16, 1, 10),
         "wolff_32" => wolff(),
         _ => return None,
     })

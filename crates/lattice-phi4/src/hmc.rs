@@ -23,6 +23,7 @@ use crate::kernel::{
 };
 use crate::update::{Draws, LANES, Report, Update, pieces};
 use crate::{Phi4, Phi4Error};
+use multiversion::multiversion;
 use sde_core::{BatchMut, values_mut};
 use serde::{Deserialize, Serialize};
 
@@ -203,7 +204,11 @@ impl Update for Hmc {
                 for (chain, report) in reports.iter_mut().enumerate() {
                     *report = draws.decide(chain, errors[chain]);
                 }
-                separate(x, fields, |chain| reports[chain].acceptance > 0.0);
+                separate(x, normals);
+                let moved = normals.chunks_exact(sites).zip(fields.chunks_exact_mut(sites));
+                for ((new, field), _) in moved.zip(&*reports).filter(|(_, report)| report.acceptance > 0.0) {
+                    field.copy_from_slice(new);
+                }
             }
             layout => {
                 let [momenta, x, work] = pieces(scratch, fields.len());
@@ -231,17 +236,20 @@ impl Update for Hmc {
 }
 
 /// From chain after chain to all chains of a site together.
+#[inline(always)]
 fn interleave(rows: &[f64], out: &mut [f64]) {
     let sites = rows.len() / LANES;
-    for (site, values) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-        *values = std::array::from_fn(|lane| rows[lane * sites + site]);
+    let rows: [&[f64]; LANES] = std::array::from_fn(|lane| &rows[lane * sites..][..sites]);
+    for (site, values) in out.as_chunks_mut::<LANES>().0[..sites].iter_mut().enumerate() {
+        *values = std::array::from_fn(|lane| rows[lane][site]);
     }
 }
 
-/// And back, the chains that are `wanted`.
-fn separate(interleaved: &[f64], rows: &mut [f64], wanted: impl Fn(usize) -> bool) {
+/// And back.
+#[inline(always)]
+fn separate(interleaved: &[f64], rows: &mut [f64]) {
     let sites = interleaved.len() / LANES;
-    for (lane, row) in rows.chunks_exact_mut(sites).enumerate().filter(|(lane, _)| wanted(*lane)) {
+    for (lane, row) in rows.chunks_exact_mut(sites).enumerate() {
         for (value, values) in row.iter_mut().zip(interleaved.as_chunks::<LANES>().0) {
             *value = values[lane];
         }
@@ -249,6 +257,7 @@ fn separate(interleaved: &[f64], rows: &mut [f64], wanted: impl Fn(usize) -> boo
 }
 
 /// Cuts each row in eight parts.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn split(field: &[f64], row: usize, out: &mut [f64]) {
     for (row, out) in field.chunks_exact(row).zip(out.chunks_exact_mut(row)) {
         interleave(row, out);
@@ -256,9 +265,10 @@ fn split(field: &[f64], row: usize, out: &mut [f64]) {
 }
 
 /// And back.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn join(cut: &[f64], row: usize, field: &mut [f64]) {
     for (cut, row) in cut.chunks_exact(row).zip(field.chunks_exact_mut(row)) {
-        separate(cut, row, |_| true);
+        separate(cut, row);
     }
 }
 
@@ -339,7 +349,7 @@ mod tests {
             interleave(&p, &mut momenta);
             hmc.integrate(&action, Layout::SideBySide, &mut many, &mut momenta, &mut work);
             let mut rows = vec![0.0; x.len()];
-            separate(&many, &mut rows, |_| true);
+            separate(&many, &mut rows);
             for chain in 0..LANES {
                 let place = chain * sites..(chain + 1) * sites;
                 let (mut x, mut p) = (x[place.clone()].to_vec(), p[place.clone()].to_vec());
