@@ -26,6 +26,7 @@
 //!
 //! **Scores.** A noised ensemble has the Gaussian [`SpectralScore`] [5.16], and corrections to it in perturbation theory, the
 //! [`PerturbativeScore`]; [`WhitenedFlow`] is its probability flow in coordinates where the Gaussian part stands still.
+//! [`FittedScore`] keeps them on disk.
 
 mod certificate;
 mod cluster;
@@ -56,6 +57,7 @@ mod production;
 mod propagator;
 mod protocol;
 mod rows;
+mod score_file;
 mod spectrum;
 mod sums;
 mod update;
@@ -86,6 +88,7 @@ pub use phi4::{Couplings, KineticCouplings, Phi4, Phi4Error};
 pub use production::{Production, Run};
 pub use propagator::{propagator, two_point_function};
 pub use protocol::{ProtocolError, Simulation, Start, equilibrium, paper};
+pub use score_file::{FittedScore, ScoreFileError};
 pub use spectrum::{SpectralScore, Spectrum, SpectrumError};
 pub use update::{Chains, Draws, Report, Summary, Update, pieces};
 pub use whitened::WhitenedFlow;

@@ -58,6 +58,11 @@ pub struct PerturbativeModel {
 }
 
 impl PerturbativeModel {
+    /// The model without features: its score is the Gaussian one, at any noise.
+    pub fn gaussian(spectrum: Spectrum) -> Self {
+        Self { spectrum, potential: None, features: Vec::new(), levels: Vec::new() }
+    }
+
     /// Mean and propagator.
     pub fn spectrum(&self) -> &Spectrum {
         &self.spectrum

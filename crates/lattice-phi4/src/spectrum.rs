@@ -131,6 +131,10 @@ impl Spectrum {
         Lattice::new(&self.extents).expect("it was one")
     }
 
+    pub(crate) fn extents(&self) -> &[usize] {
+        &self.extents
+    }
+
     /// The mean `M`.
     pub fn mean(&self) -> f64 {
         self.mean
