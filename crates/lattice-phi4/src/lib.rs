@@ -26,6 +26,9 @@
 //!
 //! **Scores.** A noised ensemble has the Gaussian [`SpectralScore`] [5.16], and corrections to it in perturbation theory, the
 //! [`PerturbativeScore`]; [`WhitenedFlow`] is its probability flow in coordinates where the Gaussian part stands still.
+//!
+//! **Sampling.** A [`FieldPrior`] is where the backward process starts, [`Ancestral`] its step with the posterior variance of
+//! every mode. A [`PathSampler`] draws fields that way and weighs them, so that they are exact whatever the score.
 
 mod ancestral;
 mod certificate;
