@@ -111,6 +111,16 @@ fn shapes_of_pareto_distributions() {
     }
 }
 
+/// `psislw` of ArviZ 0.19.0 on the same weights.
+#[test]
+fn shapes_are_those_of_arviz() {
+    for (k, expected) in [(0.5, 0.499_003_275_615_462), (0.9, 0.880_933_519_915_309)] {
+        let log_weights = (1..=10_000).map(|i| -k * f64::ln(f64::from(i) - 0.5)).collect();
+        let found = LogWeights::new(log_weights).unwrap().tail().shape;
+        assert!((found - expected).abs() < 1e-12, "{k}: {found} {expected}");
+    }
+}
+
 #[test]
 fn tails_that_are_none() {
     let equal = LogWeights::new(vec![-3000.0; 1000]).unwrap();
