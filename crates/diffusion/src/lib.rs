@@ -13,6 +13,7 @@
 //! 3. [`Tally`]: what is measured on the way; [`CumulantFlow`] follows moments and cumulants in time.
 //!    [`CumulantFlow::controlled`] does so far below the noise, where a twin process knows it.
 //! 4. [`Histogram`]: the density at the end; [`law_flow`]: the same flow with no sampling error, for one site.
+//! 5. [`LogWeights`]: what makes a generated ensemble exact, and what it is then worth.
 //!
 //! ```
 //! use diffusion::{CumulantFlow, Evolution, Prior};
@@ -38,7 +39,10 @@ mod draw;
 mod evolution;
 mod flow;
 mod histogram;
+mod independence_chain;
 mod law;
+mod log_weights;
+mod pareto_tail;
 mod prior;
 mod tally;
 
@@ -46,7 +50,10 @@ pub use draw::draw;
 pub use evolution::{Evolution, EvolutionError};
 pub use flow::{ControlledPoint, CumulantFlow, FlowPoint, ORDER};
 pub use histogram::{Histogram, HistogramError};
+pub use independence_chain::IndependenceChain;
 pub use law::{LawPoint, law_flow};
+pub use log_weights::{LogWeights, ReweightingError, WeightsError};
+pub use pareto_tail::{HeavyTail, ParetoTail};
 pub use prior::Prior;
 pub use tally::Tally;
 

@@ -30,8 +30,9 @@ use sde_core::{Batch, Noise, NormalSource, Target, values};
 const CHUNK: usize = 64;
 /// Features are trusted a little further out than they were seen.
 const MARGIN: f64 = 1.05;
-/// What is left of a feature without its linear part, below which there is nothing to regress on.
-const NOTHING: f64 = 1e-20;
+/// Gain of a feature without its linear part and with coefficient one, a configuration, below which there is nothing to regress
+/// on: what coefficients of any use would be is left to rounding and to the few fields at the edge of what was seen.
+const NOTHING: f64 = 1e-6;
 
 /// How a perturbative score is fitted.
 #[derive(Clone, Debug, PartialEq)]
@@ -275,10 +276,11 @@ impl<'a> Fit<'a> {
         }
 
         let features = self.config.features.len();
+        let size = count * self.transform.sites() as f64;
         let [mut zero_mode, mut coefficients] = [(); 2].map(|()| vec![0.0; features]);
         let (mut gain, mut condition) = (0.0, 1.0);
         for (orbits, found) in [(0..1, &mut zero_mode), (1..self.orbit_count, &mut coefficients)] {
-            let sector = Sector::new(orbits, features, &sums, &weights);
+            let sector = Sector::new(orbits, features, &sums, &weights, NOTHING * size);
             let solution = sector.solve(&sums, &weights, self.equilibrium.is_some(), self.config.ridge);
             if !solution.coefficients.iter().all(|c| c.is_finite()) {
                 return Err(FitError::Dependent { noise: s, condition: solution.condition });
@@ -286,7 +288,7 @@ impl<'a> Fit<'a> {
             for (&i, c) in sector.features.iter().zip(&solution.coefficients) {
                 found[i - 1] = *c;
             }
-            gain += solution.explained / (count * self.transform.sites() as f64);
+            gain += solution.explained / size;
             condition = f64::max(condition, solution.condition);
         }
         let of = |orbit: usize| if orbit == 0 { &zero_mode } else { &coefficients };
@@ -321,12 +323,17 @@ struct Solution {
 }
 
 impl Sector {
-    /// Leaves out features that are nothing here, or linear.
-    fn new(orbits: std::ops::Range<usize>, features: usize, sums: &Sums, weights: &[f64]) -> Self {
+    /// Leaves out features that are nothing here, or linear: with a rest of `least` or less.
+    fn new(
+        orbits: std::ops::Range<usize>,
+        features: usize,
+        sums: &Sums,
+        weights: &[f64],
+        least: f64,
+    ) -> Self {
         let mut sector = Self { orbits, features: Vec::new() };
         let rest = |i: usize| sector.sum(weights, |orbit| sums.rest(orbit, i, i));
-        let all = |i: usize| sector.sum(weights, |orbit| sums.product(orbit, i, i));
-        sector.features = (1..=features).filter(|&i| rest(i) > NOTHING * all(i)).collect();
+        sector.features = (1..=features).filter(|&i| rest(i) > least).collect();
         sector
     }
 

@@ -27,7 +27,11 @@
 //! **Scores.** A noised ensemble has the Gaussian [`SpectralScore`] [5.16], and corrections to it in perturbation theory, the
 //! [`PerturbativeScore`]; [`WhitenedFlow`] is its probability flow in coordinates where the Gaussian part stands still.
 //! [`FittedScore`] keeps them on disk.
+//!
+//! **Sampling.** A [`FieldPrior`] is where the backward process starts, [`Ancestral`] its step with the posterior variance of
+//! every mode. A [`PathSampler`] draws fields that way and weighs them, so that they are exact whatever the score.
 
+mod ancestral;
 mod certificate;
 mod cluster;
 mod constraint_potential;
@@ -35,6 +39,7 @@ mod dual_averaging;
 mod ensemble;
 mod ensemble_error;
 mod features;
+mod field_prior;
 mod files;
 mod fit;
 mod fourier;
@@ -50,6 +55,7 @@ mod observable;
 mod orbits;
 mod overrelaxation;
 mod pairs;
+mod path_weights;
 mod perturbative;
 mod phi4;
 mod positive;
@@ -63,6 +69,7 @@ mod sums;
 mod update;
 mod whitened;
 
+pub use ancestral::Ancestral;
 pub use certificate::{Certificate, Check, Evidence, Requirement, Verdict};
 pub use cluster::{SwendsenWang, Wolff};
 pub use constraint_potential::{ConstraintPotential, ZeroModePosterior};
@@ -70,6 +77,7 @@ pub use dual_averaging::DualAveraging;
 pub use ensemble::{EnsembleMetadata, EnsembleReader, EnsembleWriter, Provenance};
 pub use ensemble_error::EnsembleError;
 pub use features::Feature;
+pub use field_prior::FieldPrior;
 pub use fit::{FitConfig, FitError};
 pub use fourier::{FieldTransform, TransformScratch};
 pub use fourier_hmc::FourierHmc;
@@ -83,6 +91,7 @@ pub use npy::NpyError;
 pub use observable::{Observable, Probe};
 pub use orbits::Orbits;
 pub use overrelaxation::Overrelaxation;
+pub use path_weights::{PathError, PathSampler, WeightedFields};
 pub use perturbative::{Level, PerturbativeModel, PerturbativeScore};
 pub use phi4::{Couplings, KineticCouplings, Phi4, Phi4Error};
 pub use production::{Production, Run};

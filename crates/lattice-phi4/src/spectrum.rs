@@ -15,12 +15,10 @@
 //! is exact for the free field, right to second order for any other, and what everything else is built on.
 
 use crate::pairs::{PairFilter, PairTransform};
-use crate::{Lattice, Orbits, propagator};
+use crate::{FieldPrior, Lattice, Orbits, propagator};
 use ndarray::Array2;
 use sde_core::gaussian::{euler_maruyama_variance, forward_variance};
-use sde_core::{
-    Batch, BatchMut, EvalError, Noise, NoiseSchedule, NormalSource, ScoreModel, TimeGrid, values, values_mut,
-};
+use sde_core::{Batch, BatchMut, EvalError, Noise, NoiseSchedule, ScoreModel, TimeGrid, values, values_mut};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 
@@ -153,7 +151,7 @@ impl Spectrum {
     }
 
     /// Draws `rows` Gaussian fields with this spectrum, noised to time `t` of `schedule`: `N(f M, G(p; t))`, the matched prior
-    /// of the backward process. Addressed noise, step 0.
+    /// of the backward process: [`FieldPrior::Matched`].
     ///
     /// ```
     /// use lattice_phi4::{Lattice, Spectrum};
@@ -174,16 +172,7 @@ impl Spectrum {
         rows: usize,
         noise: &Noise,
     ) -> Array2<f64> {
-        let kernel = schedule.transition(0.0, t);
-        let transform = PairTransform::new(&self.lattice());
-        let width = |g: &f64| (kernel.mean_factor.powi(2) * g + kernel.variance).sqrt();
-        let widths: Vec<f64> = transform.by_mode(&self.variances).iter().map(width).collect();
-        let mut x = Array2::zeros((rows, transform.sites()));
-        let fields = x.as_slice_mut().expect("a new array is contiguous");
-        noise.block(0, 0).fill(0, fields);
-        PairFilter::new(&transform).filter_rows(fields, &widths);
-        x += kernel.mean_factor * self.mean;
-        x
+        FieldPrior::Matched.draw(self, schedule, t, rows, noise)
     }
 
     /// The variance at a site after each step of [`EulerMaruyama`](sde_core::EulerMaruyama) on the reverse process with the

@@ -78,6 +78,33 @@ fn a_gaussian_ensemble_has_no_corrections() {
     }
 }
 
+/// Of a Gaussian zero mode the marginal distribution is a linear feature: what is left of it is rounding and the end of its
+/// support, on which there is nothing to regress. Constant fields of up to eight standard deviations keep the Gaussian
+/// score.
+#[test]
+fn zero_modes_far_out_keep_a_sensible_score() {
+    let lattice = Lattice::new(&[4, 4]).unwrap();
+    let free = Spectrum::free(&lattice, 0.15).unwrap();
+    let schedule = Edm::new(10.0).unwrap();
+    let x = free.draw(&schedule, 0.0, 4000, &Noise::new(4, 0));
+    let noise = (0..12).map(|k| 0.1 * 1.4_f64.powi(k)).collect();
+    let features = vec![Feature::Marginal];
+    let config = FitConfig { features, noise, ridge: 1e-9, seed: 1 };
+    let model = PerturbativeModel::fit(free.clone(), x.view(), None, &config).unwrap();
+    let levels: Vec<f64> = model.levels().iter().map(|level| level.noise).collect();
+    let score = PerturbativeScore::new(Arc::new(model), schedule);
+    for s in levels {
+        let variance = free.variances()[0] + s * s;
+        for deviations in [1.0, 3.0, 5.0, 8.0] {
+            let value = deviations * (variance / 16.0).sqrt();
+            let mut found = Array2::zeros((1, 16));
+            score.score(Array2::from_elem((1, 16), value).view(), s, found.view_mut()).unwrap();
+            let ratio = -found[(0, 0)] * variance / value;
+            assert!((ratio - 1.0).abs() < 1e-12, "s = {s}, {deviations} standard deviations: {ratio}");
+        }
+    }
+}
+
 /// Independent sites, `hopping = 0`: the score of the noised density of one site by quadrature.
 #[test]
 fn one_site_by_quadrature() {

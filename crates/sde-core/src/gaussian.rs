@@ -26,8 +26,7 @@ use crate::{Batch, BatchMut, EvalError, NoiseSchedule, ScoreModel, TimeGrid};
 
 /// The variance `s^2(t) = kappa_2 f^2 + Xi` of the forward process [B.5, 3.23].
 pub fn forward_variance<S: NoiseSchedule + ?Sized>(schedule: &S, kappa_2: f64, t: f64) -> f64 {
-    let kernel = schedule.transition(0.0, t);
-    (kappa_2 * kernel.mean_factor).mul_add(kernel.mean_factor, kernel.variance)
+    schedule.transition(0.0, t).variance_from(kappa_2)
 }
 
 /// The variance at time `t` of the reverse process with the exact score, started at the horizon with variance

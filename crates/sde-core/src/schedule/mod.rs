@@ -51,6 +51,16 @@ impl Transition {
     pub fn noise_to_signal(&self) -> f64 {
         self.variance / (self.mean_factor * self.mean_factor)
     }
+
+    /// The variance `f^2 kappa_2 + Xi` of `x(t)` if that of `x(s)` is `kappa_2` [3.23].
+    ///
+    /// ```
+    /// let kernel = sde_core::Transition { mean_factor: 0.5, variance: 0.75 };
+    /// assert_eq!(kernel.variance_from(2.0), 1.25);
+    /// ```
+    pub fn variance_from(&self, kappa_2: f64) -> f64 {
+        (kappa_2 * self.mean_factor).mul_add(self.mean_factor, self.variance)
+    }
 }
 
 /// A linear noising process `dx = -k(t) x / 2 dt + g(t) dW` with its exact transition kernel.

@@ -1,0 +1,173 @@
+//! Path weights where the partition function is known: strips by transfer matrix, and two peaks.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use cumulants::WeightedMoments;
+use diffusion::LogWeights;
+use lattice_phi4::ndarray::{ArrayViewMut1, Axis};
+use lattice_phi4::{
+    Chains, Feature, FieldPrior, FitConfig, Hmc, Lattice, Leap, PathSampler, PerturbativeModel,
+    PerturbativeScore, Phi4, SpectralScore, Spectrum, Wolff,
+};
+use sde_core::ndarray::Array2;
+use sde_core::{
+    Batch, BatchMut, Cosine, Edm, NoiseSchedule, Reverse, ScoreModel, Target, TimeGrid, TwoPeak,
+    VarianceExpanding, VariancePreserving,
+};
+use std::sync::Arc;
+
+const LAMBDA: f64 = 0.022;
+
+fn ensemble(action: &Phi4, chains: usize) -> Array2<f64> {
+    let mut chains = Chains::hot(action, chains, 1.0, 2);
+    chains.run(action, &[&Hmc::new(1.0, 4, Leap::Omelyan).unwrap(), &Wolff { clusters: 2 }], 60);
+    chains.fields
+}
+
+/// From `top` down to `low` in equal steps of the logarithm, then to zero.
+fn levels(low: f64, top: f64, steps: usize) -> TimeGrid {
+    let level = |k: usize| low * (top / low).powf(k as f64 / steps as f64);
+    let times: Vec<f64> = (0..=steps).rev().map(level).chain([0.0]).collect();
+    TimeGrid::explicit(&times).unwrap()
+}
+
+/// Checks `ln Z` and the susceptibility `V <m^2>` within 4 sigma, and that the former has this error at most.
+fn check<M: ScoreModel + Sync>(
+    action: &Phi4,
+    sampler: &PathSampler<'_, Edm, M>,
+    (ln_z, susceptibility, error): (f64, f64, f64),
+) {
+    let generated = sampler.run(action, 20_000, 5).unwrap();
+    let weights = LogWeights::new(generated.log_weights).unwrap();
+    let found = weights.ln_mean();
+    weights.tail().check().unwrap();
+    assert!(found.pull(ln_z).abs() < 4.0 && found.error < error, "ln Z = {found}, exact {ln_z}");
+    let volume = action.sites() as f64;
+    let squares = generated.fields.mean_axis(Axis(1)).unwrap().mapv(|m| volume * m * m).to_vec();
+    let found = weights.estimate(&squares, WeightedMoments::<1>::mean).unwrap();
+    assert!(found.pull(susceptibility).abs() < 4.0, "V <m^2> = {found}, exact {susceptibility}");
+}
+
+/// The Gaussian score alone is far from right near criticality; its weights know.
+#[test]
+fn strips_with_the_gaussian_score() {
+    for (extents, hopping, exact) in [
+        ([4, 2], 0.21, (5.348_303_44, 2.432_090_80, 0.002)),
+        ([4, 2], 0.27, (6.719_586_69, 12.224_371_3, 0.01)),
+    ] {
+        let lattice = Lattice::new(&extents).unwrap();
+        let action = Phi4::new(lattice.clone(), hopping, LAMBDA).unwrap();
+        let spectrum = Spectrum::of_ensemble(&lattice, 0.0, ensemble(&action, 4000).view()).unwrap();
+        let top = 2.5 * spectrum.variances()[0].sqrt();
+        let schedule = Edm::new(top).unwrap();
+        let process = Reverse { schedule, score: SpectralScore::new(&spectrum, schedule) };
+        let grid = levels(0.05, top, 30);
+        let sampler = PathSampler { spectrum: &spectrum, prior: FieldPrior::Matched, process, grid };
+        check(&action, &sampler, exact);
+    }
+}
+
+#[test]
+fn strips_with_a_perturbative_score() {
+    for (extents, hopping, exact) in [
+        ([4, 2], 0.21, (5.348_303_44, 2.432_090_80, 0.001)),
+        ([16, 2], 0.27, (25.736_590_0, 19.120_856_6, 0.005)),
+    ] {
+        let lattice = Lattice::new(&extents).unwrap();
+        let action = Phi4::new(lattice.clone(), hopping, LAMBDA).unwrap();
+        let fields = ensemble(&action, 4000);
+        let spectrum = Spectrum::of_ensemble(&lattice, 0.0, fields.view()).unwrap();
+        let top = 2.5 * spectrum.variances()[0].sqrt();
+        let noise = (0..=40).map(|k| 0.05 * (top / 0.05).powf(f64::from(k) / 40.0)).collect();
+        let config = FitConfig { features: Feature::SYMMETRIC.to_vec(), noise, ridge: 1e-9, seed: 1 };
+        let model = PerturbativeModel::fit(spectrum.clone(), fields.view(), Some(&action), &config).unwrap();
+        let schedule = Edm::new(top).unwrap();
+        let process = Reverse { schedule, score: PerturbativeScore::new(Arc::new(model), schedule) };
+        let grid = levels(0.05, top, 40);
+        let sampler = PathSampler { spectrum: &spectrum, prior: FieldPrior::Matched, process, grid };
+        check(&action, &sampler, exact);
+    }
+}
+
+/// A score of one sign, used for both, where the two are not quite apart: neither it nor the prior is right at small
+/// magnetisation.
+#[test]
+fn a_strip_with_two_signs() {
+    let lattice = Lattice::new(&[4, 2]).unwrap();
+    let action = Phi4::new(lattice.clone(), 0.27, LAMBDA).unwrap();
+    let mut fields = ensemble(&action, 4000);
+    let mut mean = 0.0;
+    for mut row in fields.outer_iter_mut() {
+        let m = row.sum() / 8.0;
+        row *= m.signum();
+        mean += m.abs() / 4000.0;
+    }
+    let spectrum = Spectrum::of_ensemble(&lattice, mean, fields.view()).unwrap();
+    let top = 2.5 * spectrum.variances()[0].sqrt();
+    let noise = (0..=30).map(|k| 0.05 * (top / 0.05).powf(f64::from(k) / 30.0)).collect();
+    let config = FitConfig { features: Feature::ORDERED.to_vec(), noise, ridge: 1e-9, seed: 1 };
+    let model = PerturbativeModel::fit(spectrum.clone(), fields.view(), Some(&action), &config).unwrap();
+    let schedule = Edm::new(top).unwrap();
+    let process = Reverse { schedule, score: PerturbativeScore::new(Arc::new(model), schedule) };
+    let grid = levels(0.05, top, 30);
+    let sampler = PathSampler { spectrum: &spectrum, prior: FieldPrior::TwoSigns, process, grid };
+    check(&action, &sampler, (6.719_586_69, 12.224_371_3, 0.02));
+}
+
+/// Two-peak models at the sites of a lattice, unnormalised: `ln Z = -V`.
+struct Peaks {
+    model: TwoPeak,
+    sites: usize,
+}
+
+impl Target for Peaks {
+    fn sites(&self) -> usize {
+        self.sites
+    }
+
+    fn action(&self, x: Batch<'_>, out: ArrayViewMut1<'_, f64>) {
+        let action = |x: f64| 1.0 - self.model.density(x).ln();
+        x.map_axis(Axis(1), |x| x.iter().copied().map(action).sum::<f64>()).assign_to(out);
+    }
+
+    fn force(&self, _x: Batch<'_>, _out: BatchMut<'_>) {
+        unreachable!("no weight needs a force")
+    }
+}
+
+/// Any schedule has path weights: `ln Z` within 4 sigma and an error below 0.02 with the exact score, and with one that is 10 per cent
+/// too large.
+#[test]
+fn two_peaks_under_any_schedule() {
+    let model = TwoPeak::new(1.0, 0.25).unwrap();
+    let lattice = Lattice::new(&[3]).unwrap();
+    let spectrum = Spectrum::new(&lattice, 0.0, vec![model.cumulant(2); 2]).unwrap();
+    let schedules: [(Box<dyn NoiseSchedule + Send + Sync>, f64); 4] = [
+        (Box::new(Edm::new(20.0).unwrap()), 20.0),
+        (Box::new(VarianceExpanding::new(10.0).unwrap()), 1.0),
+        (Box::new(VariancePreserving::new(10.0).unwrap()), 0.7),
+        (Box::new(Cosine::new(0.008, 0.999).unwrap()), 0.9),
+    ];
+    for (schedule, top) in &schedules {
+        for wrong in [1.0, 1.1] {
+            let exact = model.score(schedule);
+            let score = sde_core::ScoreFn(|x: f64, t: f64| {
+                let x = Array2::from_elem((1, 1), x);
+                let mut s = Array2::zeros((1, 1));
+                exact.score(x.view(), t, s.view_mut()).unwrap();
+                wrong * s[(0, 0)]
+            });
+            let sampler = PathSampler {
+                spectrum: &spectrum,
+                prior: FieldPrior::Matched,
+                process: Reverse { schedule, score },
+                grid: TimeGrid::asinh(schedule, *top, 0.0, 0.25, 40).unwrap(),
+            };
+            let generated = sampler.run(&Peaks { model, sites: 3 }, 10_000, 3).unwrap();
+            let found = LogWeights::new(generated.log_weights).unwrap();
+            found.tail().check().unwrap();
+            let found = found.ln_mean();
+            assert!(found.pull(-3.0).abs() < 4.0 && found.error < 0.02, "{found}");
+        }
+    }
+}
