@@ -9,7 +9,8 @@ use std::time::Instant;
 use cumulants::Estimate;
 use cumulants::distances::kolmogorov_smirnov_two_sample;
 use examples::lattice::{
-    CHECKPOINT, Ensemble, LatticeArgs, Table, fit, forget, magnetisation_panel, sample, simulate, table,
+    CHECKPOINT, Ensemble, LatticeArgs, Table, fit, forget, magnetisation_panel, noise_levels, sample,
+    simulate, table,
 };
 use examples::{Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv};
 use lattice_phi4::{Measurements, Observable, Phi4, Primary};
@@ -45,7 +46,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     let train = start.elapsed();
     let start = Instant::now();
     let mut backward = Vec::new();
-    let levels = model.model.levels().len();
+    let levels = noise_levels(model.model.spectrum()).len();
     let mut seen = 0;
     let generated = sample(&model, fields.nrows(), args.common.seed, &mut |noise, x| {
         seen += 1;
@@ -94,7 +95,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     Figure::grid(
         1,
         1,
-        vec![magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])],
+        vec![magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])?],
     )
     .save(&out.join("magnetisation.svg"))?;
     conclude(results, out, "phi4_hmc")?;

@@ -88,11 +88,16 @@ impl Options for Args {
     }
 }
 
+/// A word is no count.
 #[derive(Debug, thiserror::Error)]
 #[error("must be a whole number of at least 1")]
-pub(crate) struct NotACount;
+pub struct NotACount;
 
-pub(crate) fn positive(word: &str) -> Result<usize, NotACount> {
+/// A count on the command line.
+///
+/// # Errors
+/// [`NotACount`] for anything but a whole number of at least one.
+pub fn positive(word: &str) -> Result<usize, NotACount> {
     NonZeroUsize::from_str(word).map(NonZeroUsize::get).map_err(|_| NotACount)
 }
 

@@ -45,7 +45,7 @@ mod table;
 pub mod lattice;
 pub mod two_peak;
 
-pub use args::{Args, Common, Options};
+pub use args::{Args, Common, Options, positive};
 pub use atomic::{FileError, check_writable, write_json};
 pub use bracket::bracket;
 pub use conclude::conclude;

@@ -29,7 +29,8 @@
 //! [`FittedScore`] keeps them on disk.
 //!
 //! **Sampling.** A [`FieldPrior`] is where the backward process starts, [`Ancestral`] its step with the posterior variance of
-//! every mode. A [`PathSampler`] draws fields that way and weighs them, so that they are exact whatever the score.
+//! every mode. A [`PathSampler`] draws fields that way and weighs them, so that they are exact whatever the score;
+//! [`PathCosts`] say where its steps should go.
 
 mod ancestral;
 mod certificate;
@@ -55,6 +56,7 @@ mod observable;
 mod orbits;
 mod overrelaxation;
 mod pairs;
+mod path_costs;
 mod path_weights;
 mod perturbative;
 mod phi4;
@@ -91,6 +93,7 @@ pub use npy::NpyError;
 pub use observable::{Observable, Probe};
 pub use orbits::Orbits;
 pub use overrelaxation::Overrelaxation;
+pub use path_costs::PathCosts;
 pub use path_weights::{PathError, PathSampler, WeightedFields};
 pub use perturbative::{Level, PerturbativeModel, PerturbativeScore};
 pub use phi4::{Couplings, KineticCouplings, Phi4, Phi4Error};

@@ -122,7 +122,16 @@ impl Measurements {
     pub fn by_chain(&self, chains: usize) -> Self {
         assert!(chains > 0 && self.len().is_multiple_of(chains), "as many rows of each of {chains} chains");
         let order: Vec<usize> = (0..chains).flat_map(|chain| (chain..self.len()).step_by(chains)).collect();
-        Self { lattice: self.lattice.clone(), rows: self.rows.select(Axis(0), &order) }
+        self.select(&order)
+    }
+
+    /// The rows of these configurations in their order; a configuration may come more than once.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self { lattice: self.lattice.clone(), rows: self.rows.select(Axis(0), rows) }
     }
 
     /// The rows of a range of configurations.

@@ -186,7 +186,11 @@ impl Observable {
         rows.outer_iter().map(|row| self.value(action, &row.to_vec())).collect()
     }
 
-    fn primaries(self) -> Vec<Primary> {
+    /// The quantities whose means it is a function of.
+    ///
+    /// # Panics
+    /// For an odd cumulant, or one above order 8.
+    pub fn primaries(self) -> Vec<Primary> {
         use Primary::{AbsM, CubicNeighbours, LowestMomentum, M2, M4, MCube, Neighbours, Power, Slice};
         match self {
             Self::Phi2 => vec![Power(2)],
@@ -214,8 +218,12 @@ impl Observable {
         }
     }
 
-    /// The observable from the means of its primaries.
-    fn value(self, action: &Phi4, mean: &[f64]) -> f64 {
+    /// The observable from the means of its [`primaries`](Self::primaries): for means that are not plain ones, such as
+    /// those of weighted configurations. Of the effective mass it is the hyperbolic cosine.
+    ///
+    /// # Panics
+    /// If there are fewer means.
+    pub fn value(self, action: &Phi4, mean: &[f64]) -> f64 {
         let (hopping, lambda) = (action.hopping(), action.lambda());
         let quadratic = 1.0 - 2.0 * lambda;
         let lattice = action.lattice();

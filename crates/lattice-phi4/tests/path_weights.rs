@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use lattice_phi4::{Ancestral, FieldPrior, Lattice, PathError, PathSampler, Phi4, SpectralScore, Spectrum};
+use lattice_phi4::{
+    Ancestral, FieldPrior, Lattice, Orbits, PathCosts, PathError, PathSampler, Phi4, SpectralScore, Spectrum,
+};
 use ndarray::{Array2, ArrayViewMut1, Axis, s};
 use sde_core::{
     Batch, BatchMut, Edm, EvalError, Noise, NoiseSchedule, Reverse, ScoreModel, Target, TimeGrid,
@@ -172,6 +174,62 @@ fn priors_are_normalised() {
 }
 
 /// However rows are cut, in even numbers, and whatever the number of threads.
+/// The exact score of one free field, and steps with the variance of another: all there is to pay for are the steps. Costs in
+/// closed form, `c(s) = s^4 sum_p [ 1/(G + s^2) - 1/(G' + s^2) ]^2`, and the divergence of paths as it was foretold.
+#[test]
+fn steps_cost_what_was_foretold() {
+    let lattice = Lattice::new(&[4, 4]).unwrap();
+    let action = Phi4::new(lattice.clone(), 0.2, 0.0).unwrap();
+    let [target, other] = [0.2, 0.0].map(|hopping| Spectrum::free(&lattice, hopping).unwrap());
+    let orbits = Orbits::new(&lattice);
+    let rate = |s: f64| {
+        let modes = target.variances().iter().zip(other.variances()).enumerate();
+        let square = |(k, (a, b)): (usize, (&f64, &f64))| {
+            orbits.size(k) as f64 * ((a + s * s).recip() - (b + s * s).recip()).powi(2)
+        };
+        s * s * modes.map(square).sum::<f64>().sqrt()
+    };
+    // A by Simpson's rule in ln s.
+    let (low, high, cells) = (0.05_f64, 60.0_f64, 400);
+    let h = (high / low).ln() / f64::from(cells);
+    let simpson = |i: i32| if i == 0 || i == cells { 1.0 } else { f64::from(2 + 2 * (i % 2)) };
+    let inner: f64 = (0..=cells).map(|i| simpson(i) * rate(low * (h * f64::from(i)).exp())).sum();
+    let exact = inner * h / 3.0 + 0.5 * rate(low);
+
+    let schedule = Edm::new(high).unwrap();
+    let fields = FieldPrior::Matched.draw(&target, &schedule, 0.0, 20_000, &Noise::new(1, 0));
+    let noise: Vec<f64> = (0..=60).map(|i| low * (high / low).powf(f64::from(i) / 60.0)).collect();
+    let score = SpectralScore::new(&target, schedule);
+    let costs = PathCosts::measure(&other, &score, fields.view(), &noise, 1).unwrap();
+    let steps = 60;
+    let found = costs.divergence(steps) / (exact * exact / steps as f64);
+    // A trace of 16 modes by 20 000 vectors: at most one per cent at a level, and levels are independent.
+    assert!((found - 1.0).abs() < 0.01, "{found}");
+
+    let divergence = |grid: TimeGrid| {
+        let sampler = PathSampler {
+            spectrum: &other,
+            prior: FieldPrior::Matched,
+            process: Reverse { schedule, score: SpectralScore::new(&target, schedule) },
+            grid,
+        };
+        let weights = ndarray::Array1::from(sampler.run(&action, 200_000, 2).unwrap().log_weights);
+        (free_ln_z(&action) - weights.mean().unwrap(), weights.std(1.0) / 200_000_f64.sqrt())
+    };
+    let (found, error) = divergence(costs.grid(steps));
+    let foretold = costs.divergence(steps);
+    // Higher orders in the length of a step: a few times 1 / steps.
+    let higher = 3.0 / steps as f64 * foretold;
+    assert!((found - foretold).abs() < 4.0 * error + higher, "{found}({error}), {foretold}");
+    assert!(error < 0.05 * foretold, "{error} of {foretold}");
+    // Steps of equal ratio cost more.
+    let ratio: Vec<f64> =
+        (1..steps).rev().map(|i| low * (high / low).powf(i as f64 / (steps - 1) as f64)).collect();
+    let even = [&[high][..], &ratio[1..], &[low, 0.0]].concat();
+    let (of_equal_ratios, _) = divergence(TimeGrid::explicit(&even).unwrap());
+    assert!(of_equal_ratios > 1.2 * found, "{of_equal_ratios}, {found}");
+}
+
 #[test]
 fn blocks_do_not_matter() {
     let lattice = Lattice::new(&[6, 6]).unwrap();

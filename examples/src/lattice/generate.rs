@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use diffusion::Evolution;
-use lattice_phi4::{Feature, FitConfig, PerturbativeModel, PerturbativeScore, Phi4, Spectrum, WhitenedFlow};
-use ndarray::{Array2, ArrayView2, Axis};
-use sde_core::{Edm, Heun, Noise, NormalSource, ScoreModel, TimeGrid};
+use lattice_phi4::{
+    Feature, FieldPrior, FitConfig, PathCosts, PathSampler, PerturbativeModel, PerturbativeScore, Phi4,
+    Spectrum, WhitenedFlow,
+};
+use ndarray::{Array2, ArrayView2, Axis, s};
+use sde_core::{Edm, Heun, Noise, NormalSource, ParameterError, Reverse, ScoreModel, TimeGrid};
 
 use crate::{Failure, Progress};
 
-/// Noise levels to a factor of `e`.
-const DENSITY: f64 = 16.0;
+/// Noise levels to a factor of `e`: those of a fit, between which coefficients are smooth, and those of the sampler.
+const FITTED: f64 = 8.0;
+const SAMPLED: f64 = 16.0;
 /// The highest level in units of the strongest mode, the lowest in units of the local fluctuation.
 const HIGHEST: f64 = 2.5;
 const LOWEST: f64 = 0.05;
@@ -28,11 +32,26 @@ pub struct Model {
     pub ordered: bool,
 }
 
-/// Standard deviations of the noise, ascending, for a field with this spectrum.
+impl Model {
+    /// The score; its time is the noise.
+    ///
+    /// # Errors
+    /// If a variance of the field is not a number.
+    pub fn score(&self) -> Result<PerturbativeScore<Edm>, ParameterError> {
+        let levels = noise_levels(self.model.spectrum());
+        Ok(PerturbativeScore::new(self.model.clone(), Edm::new(2.0 * levels[levels.len() - 1])?))
+    }
+}
+
+/// Standard deviations of the noise, ascending, for sampling a field with this spectrum.
 pub fn noise_levels(spectrum: &Spectrum) -> Vec<f64> {
+    levels(spectrum, SAMPLED)
+}
+
+fn levels(spectrum: &Spectrum, density: f64) -> Vec<f64> {
     let strongest = spectrum.variances().iter().fold(0.0, |a: f64, b| a.max(*b)).sqrt();
     let (low, high) = (LOWEST * spectrum.local_variance().sqrt(), HIGHEST * strongest);
-    let steps = (DENSITY * (high / low).ln()).ceil();
+    let steps = (density * (high / low).ln()).ceil();
     (0..=steps as usize).map(|i| low * (high / low).powf(i as f64 / steps)).collect()
 }
 
@@ -54,7 +73,7 @@ pub fn fit(action: &Phi4, fields: ArrayView2<'_, f64>, seed: u64) -> Result<Mode
     let center = if ordered { mean } else { 0.0 };
     let spectrum = Spectrum::of_ensemble(action.lattice(), center, folded.view())?;
     let features = if ordered { Feature::ORDERED.to_vec() } else { Feature::SYMMETRIC.to_vec() };
-    let noise = noise_levels(&spectrum);
+    let noise = levels(&spectrum, FITTED);
     let progress = Progress::new("fit", 1, "scores");
     let config = FitConfig { features, noise, ridge: 1e-9, seed };
     let model = PerturbativeModel::fit(spectrum, folded.view(), Some(action), &config)?;
@@ -75,8 +94,7 @@ pub fn sample(
     seed: u64,
     watch: &mut dyn FnMut(f64, &Array2<f64>),
 ) -> Result<Array2<f64>, Failure> {
-    let levels: Vec<f64> = model.model.levels().iter().map(|level| level.noise).collect();
-    let score = PerturbativeScore::new(model.model.clone(), Edm::new(2.0 * levels[levels.len() - 1])?);
+    let levels = noise_levels(model.model.spectrum());
     let signed = |mut x: Array2<f64>| {
         if model.ordered {
             x.outer_iter_mut().skip(1).step_by(2).for_each(|mut row| row *= -1.0);
@@ -86,7 +104,7 @@ pub fn sample(
     let mut watch = |noise: f64, x: &Array2<f64>| {
         if model.ordered { watch(noise, &signed(x.clone())) } else { watch(noise, x) }
     };
-    draw(model.model.spectrum(), score, &levels, configs, seed, &mut watch).map(signed)
+    draw(model.model.spectrum(), model.score()?, &levels, configs, seed, &mut watch).map(signed)
 }
 
 /// Draws `configs` configurations from a score under [`Edm`]: Heun's rule on the whitened probability flow about `spectrum`,
@@ -128,6 +146,29 @@ pub fn draw<M: ScoreModel + Sync>(
         Some(&found) => Err(Runaway { found, expected }.into()),
         None => Ok(u),
     }
+}
+
+/// Configurations that the cost of steps is measured on.
+const PROBES: usize = 64;
+
+/// Draws along paths of so many steps, which go where they cost least on these `fields`.
+///
+/// # Errors
+/// Of the score.
+pub fn path_sampler<'a>(
+    model: &'a Model,
+    fields: ArrayView2<'_, f64>,
+    steps: usize,
+    seed: u64,
+) -> Result<PathSampler<'a, Edm, PerturbativeScore<Edm>>, Failure> {
+    let (spectrum, score) = (model.model.spectrum(), model.score()?);
+    let stride = fields.nrows().div_ceil(PROBES);
+    let probes = fields.slice(s![..; stride, ..]).to_owned();
+    let costs = PathCosts::measure(spectrum, &score, probes.view(), &noise_levels(spectrum), seed)?;
+    let grid = costs.grid(steps);
+    let prior = if model.ordered { FieldPrior::TwoSigns } else { FieldPrior::Matched };
+    let process = Reverse { schedule: Edm::new(grid.start())?, score };
+    Ok(PathSampler { spectrum, prior, process, grid })
 }
 
 /// Standard deviations of the local field that no configuration reaches.

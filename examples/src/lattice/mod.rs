@@ -8,7 +8,7 @@ mod table;
 mod unet;
 
 pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
-pub use generate::{Model, draw, fit, noise_levels, sample};
+pub use generate::{Model, draw, fit, noise_levels, path_sampler, sample};
 pub use options::{LatticeArgs, Protocol, Size};
 pub use panels::magnetisation_panel;
 pub use table::{Table, table};

@@ -1,0 +1,172 @@
+//! Generated fields made exact: `cargo run --release --example exact_sampling`.
+//!
+//! Simulates an ensemble with Wolff clusters and HMC, fits its score by perturbation theory, and draws fields from it along
+//! paths whose weights are known. The table has every observable raw, corrected by the weights, and of the ensemble; what
+//! a configuration is worth, and `ln Z`, which no Markov chain gives.
+
+use std::time::Instant;
+
+use cumulants::Estimate;
+use diffusion::{Histogram, LogWeights};
+use examples::lattice::{
+    CHECKPOINT, LatticeArgs, Protocol, Table, fit, forget, magnetisation_panel, path_sampler, simulate, table,
+};
+use examples::{
+    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, positive, run,
+};
+use lattice_phi4::{Measurements, Observable, Phi4};
+
+/// Configurations without `--configs`, and steps without `--steps`.
+const CONFIGS: usize = 10_000;
+const STEPS: usize = 80;
+/// Bins of the weights.
+const BINS: usize = 60;
+
+/// How weights are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Method {
+    /// Weighted means
+    Weights,
+    /// A Markov chain that accepts or refuses one configuration after the other
+    Metropolis,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct ExactArgs {
+    #[command(flatten)]
+    lattice: LatticeArgs,
+
+    /// Steps of a path
+    #[arg(long, value_name = "K", value_parser = positive, allow_negative_numbers = true)]
+    steps: Option<usize>,
+
+    /// How weights are used
+    #[arg(long, value_name = "NAME", default_value = "weights")]
+    method: Method,
+}
+
+impl Options for ExactArgs {
+    fn common(&mut self) -> &mut Common {
+        &mut self.lattice.common
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    run("exact_sampling", "Generated fields made exact by the weights of their paths", work)
+}
+
+fn work(args: &ExactArgs) -> Result<(), Failure> {
+    let (out, seed) = (args.lattice.common.out(), args.lattice.common.seed);
+    if args.lattice.protocol == Protocol::Paper {
+        return Err(
+            "--protocol paper: weights are for the action, which that ensemble does not follow".into()
+        );
+    }
+    check_writable(out)?;
+    let checkpoint = out.join(CHECKPOINT);
+    let action = args.lattice.action()?;
+    let (configs, steps) = (args.lattice.configs.unwrap_or(CONFIGS), args.steps.unwrap_or(STEPS));
+    let mut results = args.lattice.results("exact_sampling").setting("steps", steps).setting(
+        "method",
+        match args.method {
+            Method::Weights => "weights",
+            Method::Metropolis => "metropolis",
+        },
+    );
+
+    let start = Instant::now();
+    let ensemble = simulate(&action, Protocol::Equilibrium, configs, seed, Some(&checkpoint))?;
+    let fields = &ensemble.simulation.fields;
+    let wolff = table(&action, &ensemble.measured, ensemble.per_chain)?;
+    results = results.setting("seconds_data", start.elapsed().as_secs_f64());
+    let start = Instant::now();
+    let model = fit(&action, fields.view(), seed)?;
+    let sampler = path_sampler(&model, fields.view(), steps, seed)?;
+    results = results.setting("seconds_train", start.elapsed().as_secs_f64());
+    let start = Instant::now();
+    let generated = sampler.run(&action, fields.nrows(), seed)?;
+    results = results
+        .setting("seconds_sample", start.elapsed().as_secs_f64())
+        .setting("configs", fields.nrows())
+        .setting("ordered", model.ordered);
+    let weights = LogWeights::new(generated.log_weights)?;
+    let mut measured = Measurements::new(action.lattice());
+    measured.extend(generated.fields.view());
+
+    let tail = weights.tail();
+    let chain = weights.independence_metropolis(seed);
+    let ln_z = weights.ln_mean();
+    results.push(Row::new("ess_per_configuration", "weights", weights.efficiency(), 0.0));
+    results.push(Row::new("acceptance", "weights", chain.acceptance, 0.0));
+    results.push(Row::new("ln_z", "weights", ln_z.value, ln_z.error));
+    if tail.shape.is_finite() {
+        results.push(Row::new("pareto_shape", "weights", tail.shape, 0.0));
+    }
+    // Means that the tail of the weights makes worthless are not printed.
+    tail.check()?;
+    let compare = |results: &mut Results, observable: Observable, source: &str, found: Estimate| {
+        if let Some((_, known)) = wolff.0.iter().find(|(other, _)| *other == observable) {
+            let row = Row::new(&observable.name(), source, found.value, found.error);
+            results.push(row.target(known.value, known.error));
+        }
+    };
+    let raw = table(&action, &measured, measured.len())?;
+    let corrected = match args.method {
+        Method::Weights => weighted(&action, &weights, &measured)?,
+        Method::Metropolis => estimates(&table(&action, &measured.select(&chain.rows), measured.len())?),
+    };
+    for row in wolff.rows("wolff") {
+        results.push(row);
+    }
+    for (source, found) in [("raw", estimates(&raw)), ("corrected", corrected)] {
+        for (observable, estimate) in found {
+            compare(&mut results, observable, source, estimate);
+        }
+    }
+    let chained = measured.select(&chain.rows);
+    let magnetisation = magnetisation_panel(&[
+        ("Wolff", &ensemble.measured),
+        ("generated", &measured),
+        ("Metropolis", &chained),
+    ])?;
+    Figure::grid(1, 2, vec![weights_panel(&weights)?, magnetisation]).save(&out.join("weights.svg"))?;
+    conclude(results, out, "lattice_phi4_ve")?;
+    forget(&checkpoint)
+}
+
+fn estimates(table: &Table) -> Vec<(Observable, Estimate)> {
+    table.0.iter().map(|(observable, found)| (*observable, found.estimate())).collect()
+}
+
+/// Every observable of the table from weighted means; those whose formula has no value are left out.
+fn weighted(
+    action: &Phi4,
+    weights: &LogWeights,
+    measured: &Measurements,
+) -> Result<Vec<(Observable, Estimate)>, Failure> {
+    let mut found = Vec::new();
+    for observable in Observable::TABLE {
+        let primaries = observable.primaries();
+        let rows: Vec<f64> = measured.columns(&primaries).iter().copied().collect();
+        let estimate = weights.derived(&rows, primaries.len(), |means| observable.value(action, means))?;
+        if estimate.value.is_finite() && estimate.error.is_finite() {
+            found.push((observable, estimate));
+        }
+    }
+    Ok(found)
+}
+
+/// `ln w - ln Z` of the paths.
+fn weights_panel(weights: &LogWeights) -> Result<Panel, Failure> {
+    let ln_z = weights.ln_mean().value;
+    let centred: Vec<f64> = weights.logarithms().iter().map(|log| log - ln_z).collect();
+    let (low, high) = centred.iter().fold((0.0, 0.0), |(a, b): (f64, f64), x| (a.min(*x), b.max(*x)));
+    let mut histogram = Histogram::new(low, high + 1e-9, BINS)?;
+    histogram.add(&centred);
+    let density: Vec<f64> = histogram.density().iter().map(|bin| bin.value).collect();
+    Ok(Panel::new("Weights of paths", "ln w − ln Z", "density").legend(Corner::TopLeft).steps(
+        "",
+        &histogram.edges(),
+        &density,
+    ))
+}
