@@ -20,13 +20,13 @@ use std::time::Instant;
 
 use cumulants::{Estimate, GammaEstimate, GammaMethod};
 use examples::lattice::{
-    CHECKPOINT, LatticeArgs, Model, SIGMA, Shells, draw, fit, forget, noise_levels, noised, sample, simulate,
+    CHECKPOINT, LatticeArgs, SIGMA, Shells, draw, fit, forget, noise_levels, noised, sample, simulate,
     time_of,
 };
 use examples::{
     Colour, Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv,
 };
-use lattice_phi4::{SpectralScore, Spectrum};
+use lattice_phi4::{Phi4, SpectralScore, Spectrum};
 use ndarray::Array2;
 use sde_core::Edm;
 
@@ -60,39 +60,31 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     let seconds_data = start.elapsed().as_secs_f64();
 
     let start = Instant::now();
-    let score = if args.lambda == 0.0 {
-        Score::Free(Spectrum::free(action.lattice(), args.hopping)?)
-    } else {
-        Score::Fitted(fit(&action, fields.view(), seed)?)
-    };
-    let chosen = score.chosen_levels();
+    let free = if args.lambda == 0.0 { Some(Spectrum::free(action.lattice(), args.hopping)?) } else { None };
     let mut backward = Vec::new();
-    let generated = score.sample(fields.nrows(), seed, &mut |s, x| {
-        if chosen.contains(&s) {
-            backward.push((s, shells.propagator(x.view())));
-        }
+    let generated = generate(&action, free.as_ref(), fields, seed, &mut |s, x| {
+        backward.push((s, shells.propagator(x.view())));
     })?;
     backward.push((0.0, shells.propagator(generated.view())));
     let seconds_backward = start.elapsed().as_secs_f64();
 
-    let exact = score.free().map(|free| shells.average(free.variances()));
-    let mut moments = Vec::new();
-    for (stream, (s, rows)) in backward.iter().rev().enumerate() {
-        let noised = shells.propagator(noised(fields, *s, seed, stream as u64).view());
+    let exact = free.map(|free| shells.average(free.variances()));
+    let of_time = |(stream, (s, rows)): (usize, &(f64, Array2<f64>))| {
+        let x = shells.propagator(noised(fields, *s, seed, stream as u64).view());
         let forward = if exact.is_some() {
-            estimates(&noised, ensemble.per_chain)?.iter().map(GammaEstimate::estimate).collect()
+            estimates(&x, ensemble.per_chain)?
         } else {
             // Given the configurations, what the noise adds is independent from row to row.
-            let added = estimates(&(&noised - &data), noised.nrows())?;
-            let sum = |(g, added): (&GammaEstimate, &GammaEstimate)| Estimate {
+            let added = estimates(&(&x - &data), x.nrows())?;
+            let sum = |(g, added): (&GammaEstimate, GammaEstimate)| GammaEstimate {
                 value: g.value + added.value,
-                error: added.error,
+                ..added
             };
-            target.iter().zip(&added).map(sum).collect()
+            target.iter().zip(added).map(sum).collect()
         };
-        let backward = estimates(rows, rows.nrows())?.iter().map(GammaEstimate::estimate).collect();
-        moments.push(Moment { t: time_of(*s), variance: s * s, forward, backward });
-    }
+        Ok(Moment { t: time_of(*s), variance: s * s, forward, backward: estimates(rows, rows.nrows())? })
+    };
+    let moments = backward.iter().rev().enumerate().map(of_time).collect::<Result<Vec<_>, Failure>>()?;
 
     results = results
         .setting("configs", fields.nrows())
@@ -104,8 +96,11 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     let panels = vec![
         found.propagators(),
         found.half_noise(),
-        found.ratio("Forward", &found.moments[1..], |moment| &moment.forward),
-        found.ratio("Backward", &found.moments, |moment| &moment.backward),
+        found.ratio("Forward", 1, |moment, shell| moment.forward[shell].estimate()),
+        found.ratio("Backward", 0, |moment, shell| {
+            let Estimate { value, error } = moment.backward[shell].estimate();
+            Estimate { value, error: error.hypot(found.start(shell).error) }
+        }),
     ];
     Figure::grid(2, 2, panels).save(&out.join("propagator.svg"))?;
     conclude(results, out, "lattice_phi4_ve")?;
@@ -121,55 +116,41 @@ fn estimates(rows: &Array2<f64>, per_chain: usize) -> Result<Vec<GammaEstimate>,
     (0..rows.ncols()).map(mean).collect()
 }
 
-/// What the backward process runs with.
-enum Score {
-    /// The closed form.
-    Free(Spectrum),
-    /// Perturbation theory.
-    Fitted(Model),
-}
-
-impl Score {
-    fn free(&self) -> Option<&Spectrum> {
-        match self {
-            Self::Free(spectrum) => Some(spectrum),
-            Self::Fitted(_) => None,
-        }
-    }
-
-    /// Noise levels of the sampler, ascending.
-    fn levels(&self) -> Vec<f64> {
-        match self {
-            Self::Free(spectrum) => noise_levels(spectrum),
-            Self::Fitted(model) => model.model.levels().iter().map(|level| level.noise).collect(),
-        }
-    }
-
-    /// The levels nearest to [`TIMES`], without the prior, and each of them once.
-    fn chosen_levels(&self) -> Vec<f64> {
-        let mut levels = self.levels();
-        levels.pop();
-        let distance = |s: f64, t: f64| (time_of(s) - t).abs();
-        let nearest = |t| levels.iter().copied().min_by(|a, b| distance(*a, t).total_cmp(&distance(*b, t)));
-        let mut chosen: Vec<f64> = TIMES.into_iter().filter_map(nearest).collect();
-        chosen.dedup();
-        chosen
-    }
-
-    fn sample(
-        &self,
-        configs: usize,
-        seed: u64,
-        watch: &mut dyn FnMut(f64, &Array2<f64>),
-    ) -> Result<Array2<f64>, Failure> {
-        match self {
-            Self::Free(spectrum) => {
-                let levels = self.levels();
-                let score = SpectralScore::new(spectrum, Edm::new(2.0 * levels[levels.len() - 1])?);
-                draw(spectrum, score, &levels, configs, seed, watch)
+/// Draws as many configurations as `fields` has: with the score of the free field, or with one fitted to `fields`. `watch`
+/// sees those on their way at the noise levels nearest to [`TIMES`].
+fn generate(
+    action: &Phi4,
+    free: Option<&Spectrum>,
+    fields: &Array2<f64>,
+    seed: u64,
+    watch: &mut dyn FnMut(f64, &Array2<f64>),
+) -> Result<Array2<f64>, Failure> {
+    let configs = fields.nrows();
+    let nearest = |levels: &[f64]| {
+        let below = &levels[..levels.len() - 1];
+        TIMES.map(|t| {
+            let distance = |s: f64| (time_of(s) - t).abs();
+            below.iter().copied().fold(f64::INFINITY, |a, b| if distance(b) < distance(a) { b } else { a })
+        })
+    };
+    if let Some(spectrum) = free {
+        let levels = noise_levels(spectrum);
+        let (chosen, highest) = (nearest(&levels), levels[levels.len() - 1]);
+        let score = SpectralScore::new(spectrum, Edm::new(2.0 * highest)?);
+        let mut watch = |s, x: &_| {
+            if chosen.contains(&s) {
+                watch(s, x);
             }
-            Self::Fitted(model) => sample(model, configs, seed, watch),
-        }
+        };
+        draw(spectrum, score, &levels, configs, seed, &mut watch)
+    } else {
+        let model = fit(action, fields.view(), seed)?;
+        let chosen = nearest(&noise_levels(model.model.spectrum()));
+        sample(&model, configs, seed, &mut |s, x| {
+            if chosen.contains(&s) {
+                watch(s, x);
+            }
+        })
     }
 }
 
@@ -179,8 +160,8 @@ struct Moment {
     /// `Xi(t)`.
     variance: f64,
     /// With the error of the noise alone, unless the closed form is known.
-    forward: Vec<Estimate>,
-    backward: Vec<Estimate>,
+    forward: Vec<GammaEstimate>,
+    backward: Vec<GammaEstimate>,
 }
 
 /// All that was measured, by shell.
@@ -210,7 +191,7 @@ impl Found<'_> {
     }
 
     fn push_rows(&self, results: &mut Results) {
-        let row = |shell: usize, source: &str, g: &Estimate| {
+        let row = |shell: usize, source: &str, g: &GammaEstimate| {
             Row::new(&format!("propagator_shell_{shell}"), source, g.value, g.error)
         };
         let against = |row: Row, shell: usize, variance: f64, error: f64| match &self.exact {
@@ -218,7 +199,7 @@ impl Found<'_> {
             None => row.target(self.target[shell].value + variance, error),
         };
         for (shell, g) in self.target.iter().enumerate() {
-            let row = row(shell, "target", &g.estimate()).tau_int(g.tau_int);
+            let row = row(shell, "target", g).tau_int(g.tau_int);
             results.push(if self.exact.is_some() { against(row, shell, 0.0, 0.0) } else { row });
         }
         for shell in 0..self.p2.len() {
@@ -242,7 +223,7 @@ impl Found<'_> {
     }
 
     fn save_curves(&self, path: &Path) -> Result<(), Failure> {
-        let split = |of: &[Estimate]| of.iter().map(|g| (g.value, g.error)).unzip();
+        let split = |of: &[GammaEstimate]| of.iter().map(|g| (g.value, g.error)).unzip();
         let mut columns: Vec<(String, Vec<f64>)> = vec![("p_squared".into(), self.p2.to_vec())];
         let mut push = |name: &str, (value, error): (Vec<f64>, Vec<f64>)| {
             columns.extend([(name.to_owned(), value), (format!("{name}_error"), error)]);
@@ -258,10 +239,10 @@ impl Found<'_> {
 
     /// Forward lines and backward dots; the zero mode has no place on a logarithmic axis.
     fn propagators(&self) -> Panel {
-        let mut panel = Panel::new("Propagator, forward (lines) and backward (dots)", "p²", "G(p;t)")
+        let mut panel = Panel::new("Forward (lines), backward (dots)", "p²", "G(p;t)")
             .log_x()
             .log_y()
-            .legend(Corner::TopRight);
+            .legend(Corner::BottomLeft);
         for (moment, colour) in self.moments.iter().zip(COLOURS).rev() {
             let forward: Vec<f64> = moment.forward.iter().map(|g| g.value).collect();
             let (backward, error): (Vec<f64>, Vec<f64>) =
@@ -275,22 +256,28 @@ impl Found<'_> {
     fn half_noise(&self) -> Panel {
         let times: Vec<Estimate> = (0..self.p2.len()).map(|shell| self.half_noise_time(shell)).collect();
         let (t, error): (Vec<f64>, Vec<f64>) = times.iter().map(|time| (time.value, time.error)).unzip();
-        Panel::new("Half noise, Ξ(t) = G(p)", "p²", "t").markers("", self.p2, &t, &error).reference(1.0)
+        let last = self.p2[self.p2.len() - 1];
+        Panel::new("Half noise, Ξ(t) = G(p)", "p²", "t")
+            .markers("", self.p2, &t, &error)
+            .x_range(-0.04 * last, 1.04 * last)
+            .reference(1.0)
     }
 
-    /// `G(p;t) / (G(p) + Xi(t))` by shell, times side by side.
-    fn ratio(&self, title: &str, moments: &[Moment], of: impl Fn(&Moment) -> &[Estimate]) -> Panel {
-        let mut panel = Panel::new(title, "shell", "G(p;t) / (G(p) + Ξ(t))").reference(1.0);
-        let skipped = self.moments.len() - moments.len();
-        for (place, (moment, colour)) in moments.iter().zip(COLOURS.into_iter().skip(skipped)).enumerate() {
-            let offset = 0.12 * (place as f64 - 0.5 * (moments.len() - 1) as f64);
-            let point = |(shell, g): (usize, &Estimate)| {
-                let unit = self.start(shell).value + moment.variance;
-                (shell as f64 + offset, g.value / unit, g.error / unit)
-            };
-            let points: Vec<(f64, f64, f64)> = of(moment).iter().enumerate().map(point).collect();
-            let column = |of: fn(&(f64, f64, f64)) -> f64| points.iter().map(of).collect::<Vec<_>>();
-            panel = panel.markers("", &column(|p| p.0), &column(|p| p.1), &column(|p| p.2)).colour(colour);
+    /// `G(p;t) / (G(p) + Xi(t))` by shell, side by side for all times from the `first` on.
+    fn ratio(&self, title: &str, first: usize, of: impl Fn(&Moment, usize) -> Estimate) -> Panel {
+        let shells = self.p2.len();
+        let mut panel =
+            Panel::new(title, "shell", "G(p;t) / (G(p) + Ξ(t))").x_range(-1.0, shells as f64).reference(1.0);
+        let middle = 0.5 * (self.moments.len() - 1) as f64;
+        for (place, (moment, colour)) in self.moments.iter().zip(COLOURS).enumerate().skip(first) {
+            let (mut x, mut ratio, mut error) = (Vec::new(), Vec::new(), Vec::new());
+            for shell in 0..shells {
+                let (unit, g) = (self.start(shell).value + moment.variance, of(moment, shell));
+                x.push(shell as f64 + 0.12 * (place as f64 - middle));
+                ratio.push(g.value / unit);
+                error.push(g.error / unit);
+            }
+            panel = panel.markers("", &x, &ratio, &error).colour(colour);
         }
         panel
     }
