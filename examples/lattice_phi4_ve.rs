@@ -92,7 +92,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
         vec![magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])],
     )
     .save(&out.join("magnetisation.svg"))?;
-    conclude(results, out, "phi4_hmc")?;
+    conclude(results, out, "lattice_propagator")?;
     forget(&checkpoint)
 }
 

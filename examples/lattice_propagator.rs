@@ -9,7 +9,7 @@
 //! and drowns them in the order of their strength: large momenta first, where `G` is small, the zero mode last. Backwards they
 //! emerge in the opposite order. Both directions are measured in momentum shells. Forwards the formula is compared with the
 //! same configurations before the noise, which leaves the error of the noise alone; backwards with the ensemble, with the errors
-//! of both. With `--lambda 0` the field is free: the score is known, and everything is compared with
+//! of both, although the score has been fitted to that ensemble and shares some of its fluctuation. With `--lambda 0` the field is free: the score is known, and everything is compared with
 //!
 //! ```text
 //! G(p) = 1 / ( 2 [ 1 - 2 kappa sum_nu cos p_nu ] ) .
@@ -32,7 +32,7 @@ use sde_core::Edm;
 
 /// Configurations without `--configs`.
 const CONFIGS: usize = 10_000;
-/// Times of the paper's schedule that are measured, at the nearest noise level of the sampler.
+/// Times of the paper's schedule that are measured, at the nearest noise level of the sampler, as far as it reaches.
 const TIMES: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 1.0];
 
 /// Colours of the times.
@@ -103,7 +103,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
         }),
     ];
     Figure::grid(2, 2, panels).save(&out.join("propagator.svg"))?;
-    conclude(results, out, "lattice_phi4_ve")?;
+    conclude(results, out, "phi4_hmc")?;
     forget(&checkpoint)
 }
 
@@ -263,17 +263,19 @@ impl Found<'_> {
             .reference(1.0)
     }
 
-    /// `G(p;t) / (G(p) + Xi(t))` by shell, side by side for all times from the `first` on.
+    /// `G(p;t) / (G(p) + Xi(t))` by shell, all times from the `first` on side by side.
     fn ratio(&self, title: &str, first: usize, of: impl Fn(&Moment, usize) -> Estimate) -> Panel {
         let shells = self.p2.len();
+        let last = self.p2[shells - 1].sqrt();
+        let apart = last / (shells - 1) as f64;
         let mut panel =
-            Panel::new(title, "shell", "G(p;t) / (G(p) + Ξ(t))").x_range(-1.0, shells as f64).reference(1.0);
+            Panel::new(title, "|p|", "G(p;t) / (G(p) + Ξ(t))").x_range(-apart, last + apart).reference(1.0);
         let middle = 0.5 * (self.moments.len() - 1) as f64;
         for (place, (moment, colour)) in self.moments.iter().zip(COLOURS).enumerate().skip(first) {
             let (mut x, mut ratio, mut error) = (Vec::new(), Vec::new(), Vec::new());
             for shell in 0..shells {
                 let (unit, g) = (self.start(shell).value + moment.variance, of(moment, shell));
-                x.push(shell as f64 + 0.12 * (place as f64 - middle));
+                x.push(self.p2[shell].sqrt() + 0.12 * apart * (place as f64 - middle));
                 ratio.push(g.value / unit);
                 error.push(g.error / unit);
             }
