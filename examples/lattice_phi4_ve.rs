@@ -9,18 +9,15 @@ use std::time::Instant;
 use cumulants::Estimate;
 use cumulants::distances::kolmogorov_smirnov_two_sample;
 use examples::lattice::{
-    CHECKPOINT, Ensemble, LatticeArgs, Table, fit, forget, magnetisation_panel, noise_levels, sample,
-    simulate, table,
+    CHECKPOINT, Ensemble, LatticeArgs, Table, fit, forget, magnetisation_panel, noise_levels, noised, sample,
+    simulate, table, time_of,
 };
 use examples::{Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv};
 use lattice_phi4::{Measurements, Observable, Phi4, Primary};
 use ndarray::Array2;
-use sde_core::{Noise, NormalSource};
 
 /// Configurations without `--configs`.
 const CONFIGS: usize = 10_000;
-/// The paper's `g = sigma^t` on the lattice.
-const SIGMA: f64 = 25.0;
 /// Levels between two measurements.
 const STRIDE: usize = 3;
 
@@ -61,10 +58,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
 
     let mut forward = Vec::new();
     for (stream, &(noise, _)) in backward.iter().enumerate().rev() {
-        let mut x = Array2::zeros(fields.dim());
-        Noise::new(args.common.seed, 2000 + stream as u64).block(0, 0).fill(0, values(&mut x));
-        x *= noise;
-        x += fields;
+        let x = noised(fields, noise, args.common.seed, stream as u64);
         forward.push((noise, local_cumulants(&action, &x)));
     }
 
@@ -98,21 +92,12 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
         vec![magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])?],
     )
     .save(&out.join("magnetisation.svg"))?;
-    conclude(results, out, "phi4_hmc")?;
+    conclude(results, out, "lattice_propagator")?;
     forget(&checkpoint)
 }
 
 /// Orders that are followed.
 const ORDERS: [usize; 4] = [2, 4, 6, 8];
-
-/// The time of the paper's schedule at which the noise has standard deviation `s`.
-fn time_of(s: f64) -> f64 {
-    (2.0 * SIGMA.ln() * s * s).ln_1p() / (2.0 * SIGMA.ln())
-}
-
-fn values(x: &mut Array2<f64>) -> &mut [f64] {
-    x.as_slice_mut().expect("a new array is contiguous")
-}
 
 type Flow = [(f64, [Estimate; 4])];
 

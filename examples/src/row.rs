@@ -22,6 +22,9 @@ pub struct Row {
     /// The same quantity of the target ensemble, if that is what it is compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
+    /// Its standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_error: Option<f64>,
     /// Integrated autocorrelation time, in configurations, of a Markov chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tau_int: Option<f64>,
@@ -39,6 +42,7 @@ impl Row {
             paper: None,
             pull: None,
             target: None,
+            target_error: None,
             tau_int: None,
         }
     }
@@ -57,9 +61,15 @@ impl Row {
     }
 
     /// Adds the target's value with its error, and with it the pull.
+    ///
+    /// ```
+    /// let row = examples::Row::new("V m^2", "generated", 403.0, 3.0).target(413.0, 4.0);
+    /// assert!((row.pull.unwrap() + 2.0).abs() < 1e-12);
+    /// ```
     #[must_use]
     pub fn target(mut self, value: f64, error: f64) -> Self {
         self.target = Some(value);
+        self.target_error = Some(error);
         let both = self.error.hypot(error);
         self.pull = (both != 0.0).then(|| (self.value - value) / both);
         self

@@ -1,15 +1,20 @@
-//! What the lattice examples share: options, ensembles with their certificate, the table of observables, and scores.
+//! What the lattice examples share: options, ensembles with their certificate, the table of observables, momentum
+//! shells, noise, and scores.
 
 mod ensemble;
 mod generate;
+mod noising;
 mod options;
 mod panels;
+mod shells;
 mod table;
 mod unet;
 
 pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
 pub use generate::{Model, draw, fit, noise_levels, path_sampler, sample};
+pub use noising::{SIGMA, noised, time_of};
 pub use options::{LatticeArgs, Protocol, Size};
 pub use panels::magnetisation_panel;
+pub use shells::Shells;
 pub use table::{Table, table};
 pub use unet::{MixedTarget, UnetArgs, UnetScore, learn, scales};
