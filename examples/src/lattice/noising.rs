@@ -20,6 +20,15 @@ pub fn time_of(s: f64) -> f64 {
 }
 
 /// `phi + s z` for every row of `fields`, with noise of its own for every `stream`.
+///
+/// ```
+/// use ndarray::Array2;
+///
+/// // 10 000 values about 5 with variance 4, known to sqrt(2 / 10 000) = 1.4 per cent
+/// let x = examples::lattice::noised(&Array2::from_elem((100, 100), 5.0), 2.0, 1, 0);
+/// let variance = x.iter().map(|x| (x - 5.0) * (x - 5.0)).sum::<f64>() / 1e4;
+/// assert!((variance / 4.0 - 1.0).abs() < 3.0 * 0.0142);
+/// ```
 pub fn noised(fields: &Array2<f64>, s: f64, seed: u64, stream: u64) -> Array2<f64> {
     let mut x = Array2::zeros(fields.dim());
     let values = x.as_slice_mut().expect("a new array is contiguous");
