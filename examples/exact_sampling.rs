@@ -80,7 +80,7 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
     let wolff = table(&action, &ensemble.measured, ensemble.per_chain)?;
     results = results.setting("seconds_data", start.elapsed().as_secs_f64());
     let start = Instant::now();
-    let model = fit(&action, fields.view(), seed)?;
+    let model = fit(&action, Protocol::Equilibrium, fields.view(), seed)?;
     let sampler = path_sampler(&model, fields.view(), steps, seed)?;
     results = results.setting("seconds_train", start.elapsed().as_secs_f64());
     let start = Instant::now();

@@ -1,6 +1,6 @@
 //! Scalar `phi^4` on the lattice, variance expanding: `cargo run --release --example lattice_phi4_ve`.
 //!
-//! Simulates an ensemble in equilibrium, fits its score by perturbation theory, draws as many configurations from it as the
+//! Simulates an ensemble, fits or learns its score (`--score`, or `--load` of an earlier run), draws as many configurations from it as the
 //! ensemble has, and compares the two. The figures follow the local cumulants along the forward and the backward process
 //! (Figs. 8 and 9 of the paper).
 
@@ -9,10 +9,12 @@ use std::time::Instant;
 use cumulants::Estimate;
 use cumulants::distances::kolmogorov_smirnov_two_sample;
 use examples::lattice::{
-    CHECKPOINT, Ensemble, LatticeArgs, Table, fit, forget, magnetisation_panel, noise_levels, noised, sample,
+    CHECKPOINT, Ensemble, LatticeArgs, ScoreArgs, Table, forget, magnetisation_panel, noise_levels, noised,
     simulate, table, time_of,
 };
-use examples::{Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv};
+use examples::{
+    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
+};
 use lattice_phi4::{Measurements, Observable, Phi4, Primary};
 use ndarray::Array2;
 
@@ -25,11 +27,29 @@ fn main() -> std::process::ExitCode {
     run("lattice_phi4_ve", "Scalar phi^4 on the lattice, variance expanding: Figures 8 and 9, Table 2", work)
 }
 
-fn work(args: &LatticeArgs) -> Result<(), Failure> {
+/// The options.
+#[derive(Clone, Debug, clap::Args)]
+struct VeArgs {
+    #[command(flatten)]
+    lattice: LatticeArgs,
+
+    #[command(flatten)]
+    score: ScoreArgs,
+}
+
+impl Options for VeArgs {
+    fn common(&mut self) -> &mut Common {
+        &mut self.lattice.common
+    }
+}
+
+fn work(all: &VeArgs) -> Result<(), Failure> {
+    let args = &all.lattice;
     let out = args.common.out();
     check_writable(out)?;
     let checkpoint = out.join(CHECKPOINT);
     let action = args.action()?;
+    all.score.check(&action, args.protocol)?;
     let configs = args.configs.unwrap_or(CONFIGS);
     let mut results = args.results("lattice_phi4_ve");
 
@@ -39,15 +59,15 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     let target = table(&action, &ensemble.measured, ensemble.per_chain)?;
     let data = start.elapsed();
     let start = Instant::now();
-    let model = fit(&action, fields.view(), args.common.seed)?;
+    let model = all.score.obtain(&action, args, fields, out)?;
     let train = start.elapsed();
     let start = Instant::now();
     let mut backward = Vec::new();
-    let levels = noise_levels(model.model.spectrum()).len();
+    let levels = noise_levels(model.spectrum()).len();
     let mut seen = 0;
-    let generated = sample(&model, fields.nrows(), args.common.seed, &mut |noise, x| {
+    let generated = model.sample(fields.nrows(), args.common.seed, &mut |noise, x| {
         seen += 1;
-        if (levels - 1 - seen) % STRIDE == 0 {
+        if (levels - 1 - seen).is_multiple_of(STRIDE) {
             backward.push((noise, local_cumulants(&action, x)));
         }
     })?;
@@ -65,7 +85,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     results = results
         .setting("configs", fields.nrows())
         .setting("noise_levels", levels)
-        .setting("ordered", model.ordered)
+        .setting("ordered", model.ordered())
         .setting("seconds_data", data.as_secs_f64())
         .setting("seconds_train", train.as_secs_f64())
         .setting("seconds_sample", sampling.as_secs_f64());

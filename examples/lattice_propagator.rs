@@ -20,8 +20,8 @@ use std::time::Instant;
 
 use cumulants::{Estimate, GammaEstimate, GammaMethod};
 use examples::lattice::{
-    CHECKPOINT, LatticeArgs, SIGMA, Shells, draw, fit, forget, noise_levels, noised, sample, simulate,
-    time_of,
+    CHECKPOINT, LatticeArgs, Protocol, SIGMA, Shells, draw, fit, forget, noise_levels, noised, sample,
+    simulate, time_of,
 };
 use examples::{
     Colour, Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv,
@@ -62,7 +62,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     let start = Instant::now();
     let free = if args.lambda == 0.0 { Some(Spectrum::free(action.lattice(), args.hopping)?) } else { None };
     let mut backward = Vec::new();
-    let generated = generate(&action, free.as_ref(), fields, seed, &mut |s, x| {
+    let generated = generate(&action, args.protocol, free.as_ref(), fields, seed, &mut |s, x| {
         backward.push((s, shells.propagator(x.view())));
     })?;
     backward.push((0.0, shells.propagator(generated.view())));
@@ -120,6 +120,7 @@ fn estimates(rows: &Array2<f64>, per_chain: usize) -> Result<Vec<GammaEstimate>,
 /// sees those on their way at the noise levels nearest to [`TIMES`].
 fn generate(
     action: &Phi4,
+    protocol: Protocol,
     free: Option<&Spectrum>,
     fields: &Array2<f64>,
     seed: u64,
@@ -144,7 +145,7 @@ fn generate(
         };
         draw(spectrum, score, &levels, configs, seed, &mut watch)
     } else {
-        let model = fit(action, fields.view(), seed)?;
+        let model = fit(action, protocol, fields.view(), seed)?;
         let chosen = nearest(&noise_levels(model.model.spectrum()));
         sample(&model, configs, seed, &mut |s, x| {
             if chosen.contains(&s) {

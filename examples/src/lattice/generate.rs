@@ -5,11 +5,12 @@ use std::sync::Arc;
 use diffusion::Evolution;
 use lattice_phi4::{
     Feature, FieldPrior, FitConfig, PathCosts, PathSampler, PerturbativeModel, PerturbativeScore, Phi4,
-    Spectrum, WhitenedFlow,
+    Spectrum, SpectrumError, WhitenedFlow,
 };
 use ndarray::{Array2, ArrayView2, Axis, s};
-use sde_core::{Edm, Heun, Noise, NormalSource, ParameterError, Reverse, ScoreModel, TimeGrid};
+use sde_core::{Edm, Heun, Noise, NormalSource, ParameterError, Reverse, ScoreModel, Target, TimeGrid};
 
+use super::Protocol;
 use crate::{Failure, Progress};
 
 /// Noise levels to a factor of `e`: those of a fit, between which coefficients are smooth, and those of the sampler.
@@ -30,6 +31,13 @@ pub struct Model {
     pub model: Arc<PerturbativeModel>,
     /// Whether the model describes one sign of the magnetisation.
     pub ordered: bool,
+}
+
+impl From<PerturbativeModel> for Model {
+    fn from(model: PerturbativeModel) -> Self {
+        let ordered = model.spectrum().mean() != 0.0;
+        Self { model: Arc::new(model), ordered }
+    }
 }
 
 impl Model {
@@ -55,11 +63,12 @@ fn levels(spectrum: &Spectrum, density: f64) -> Vec<f64> {
     (0..=steps as usize).map(|i| low * (high / low).powf(i as f64 / steps)).collect()
 }
 
-/// Fits the ensemble: about zero, or folded about its mean where the two signs are well apart.
-///
-/// # Errors
-/// [`FitError`](lattice_phi4::FitError).
-pub fn fit(action: &Phi4, fields: ArrayView2<'_, f64>, seed: u64) -> Result<Model, Failure> {
+/// Configurations with what is known of them to second order: about zero, or folded about their mean where the two signs are
+/// well apart.
+fn folded(
+    action: &Phi4,
+    fields: ArrayView2<'_, f64>,
+) -> Result<(Array2<f64>, Spectrum, bool), SpectrumError> {
     let m: Vec<f64> = fields.mean_axis(Axis(1)).map(|m| m.to_vec()).unwrap_or_default();
     let mean = m.iter().map(|m| m.abs()).sum::<f64>() / m.len().max(1) as f64;
     let spread = (m.iter().map(|m| (m.abs() - mean).powi(2)).sum::<f64>() / m.len().max(1) as f64).sqrt();
@@ -72,14 +81,40 @@ pub fn fit(action: &Phi4, fields: ArrayView2<'_, f64>, seed: u64) -> Result<Mode
     }
     let center = if ordered { mean } else { 0.0 };
     let spectrum = Spectrum::of_ensemble(action.lattice(), center, folded.view())?;
+    Ok((folded, spectrum, ordered))
+}
+
+/// The Gaussian score of the ensemble, about its mean where the two signs are well apart.
+///
+/// # Errors
+/// [`SpectrumError`].
+pub fn fit_gaussian(action: &Phi4, fields: ArrayView2<'_, f64>) -> Result<Model, Failure> {
+    let (_, spectrum, _) = folded(action, fields)?;
+    Ok(PerturbativeModel::gaussian(spectrum).into())
+}
+
+/// Fits the ensemble by perturbation theory: about zero, or about its mean where the two signs are well apart. The force is made
+/// use of if it is in equilibrium.
+///
+/// # Errors
+/// [`FitError`](lattice_phi4::FitError).
+pub fn fit(
+    action: &Phi4,
+    protocol: Protocol,
+    fields: ArrayView2<'_, f64>,
+    seed: u64,
+) -> Result<Model, Failure> {
+    let (folded, spectrum, ordered) = folded(action, fields)?;
     let features = if ordered { Feature::ORDERED.to_vec() } else { Feature::SYMMETRIC.to_vec() };
     let noise = levels(&spectrum, FITTED);
     let progress = Progress::new("fit", 1, "scores");
     let config = FitConfig { features, noise, ridge: 1e-9, seed };
-    let model = PerturbativeModel::fit(spectrum, folded.view(), Some(action), &config)?;
+    let equilibrium: Option<&(dyn Target + Sync)> =
+        if protocol == Protocol::Equilibrium { Some(action) } else { None };
+    let model = PerturbativeModel::fit(spectrum, folded.view(), equilibrium, &config)?;
     progress.advance(1);
     progress.finish();
-    Ok(Model { model: Arc::new(model), ordered })
+    Ok(model.into())
 }
 
 /// Draws `configs` configurations from a fitted score, by [`draw`]. With an ordered model, half of them with either sign.

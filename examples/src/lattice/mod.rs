@@ -6,15 +6,17 @@ mod generate;
 mod noising;
 mod options;
 mod panels;
+mod score;
 mod shells;
 mod table;
 mod unet;
 
 pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
-pub use generate::{Model, draw, fit, noise_levels, path_sampler, sample};
+pub use generate::{Model, draw, fit, fit_gaussian, noise_levels, path_sampler, sample};
 pub use noising::{SIGMA, noised, time_of};
 pub use options::{LatticeArgs, Protocol, Size};
 pub use panels::magnetisation_panel;
+pub use score::{Learned, ScoreArgs, ScoreKind};
 pub use shells::Shells;
 pub use table::{Table, table};
 pub use unet::{MixedTarget, UnetArgs, UnetScore, learn, scales};

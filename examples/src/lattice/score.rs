@@ -1,0 +1,182 @@
+//! The choice of a score: fitted, learned, or read from an earlier run.
+
+use std::path::{Path, PathBuf};
+
+use lattice_phi4::{FittedScore, Phi4, Spectrum};
+use ndarray::Array2;
+
+use super::{
+    LatticeArgs, MixedTarget, Model, Protocol, UnetArgs, UnetScore, draw, fit, fit_gaussian, learn,
+    noise_levels, sample,
+};
+use crate::{Failure, args::positive};
+
+/// File of a fitted score in the folder of a run.
+const SCORE: &str = "score.json";
+/// File of a net in training.
+const NET: &str = "net.safetensors";
+/// Channels from the finest to the coarsest lattice of a net, each half as long as the one before.
+const CHANNELS: [usize; 4] = [8, 16, 32, 32];
+/// Noise at which the force ceases to say anything of domains.
+const FADING: f64 = 1.0;
+
+/// What a score is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScoreKind {
+    /// The Gaussian one: mean and propagator
+    Spectral,
+    /// With corrections from perturbation theory
+    Perturbative,
+    /// A net on top of the Gaussian one
+    Unet,
+}
+
+/// Options of examples that learn a score.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct ScoreArgs {
+    /// What the score is made of [default: perturbative]
+    #[arg(long, value_name = "NAME", conflicts_with = "load")]
+    pub score: Option<ScoreKind>,
+
+    /// Sample with the score.json of an earlier run instead of fitting one
+    #[arg(long, value_name = "FILE")]
+    pub load: Option<PathBuf>,
+
+    /// Training steps of a net, of 64 samples each
+    #[arg(long, value_name = "N", default_value_t = 4500, value_parser = positive, allow_negative_numbers = true)]
+    pub training_steps: usize,
+}
+
+/// A score that fields can be drawn from.
+#[derive(Debug)]
+pub enum Learned {
+    /// Fitted: a few coefficients, or none.
+    Fitted(Model),
+    /// A net.
+    Net {
+        /// What its Gaussian part has, about zero.
+        spectrum: Spectrum,
+        /// The score.
+        score: Box<UnetScore>,
+    },
+}
+
+impl ScoreArgs {
+    /// Reads, fits or learns the score of an ensemble; what was fitted is written to the folder `out`, and a net in training
+    /// goes on from there.
+    ///
+    /// # Errors
+    /// [`ScoreFileError`](lattice_phi4::ScoreFileError) for a file that is damaged or of another theory, and for one of
+    /// another protocol; those of fits and of training.
+    pub fn obtain(
+        &self,
+        action: &Phi4,
+        args: &LatticeArgs,
+        fields: &Array2<f64>,
+        out: &Path,
+    ) -> Result<Learned, Failure> {
+        let (protocol, seed) = (args.protocol, args.common.seed);
+        if let Some(score) = self.loaded(action, protocol)? {
+            return Ok(Learned::Fitted(score.model.into()));
+        }
+        let model = match self.score.unwrap_or(ScoreKind::Perturbative) {
+            ScoreKind::Spectral => fit_gaussian(action, fields.view())?,
+            ScoreKind::Perturbative => fit(action, protocol, fields.view(), seed)?,
+            ScoreKind::Unet => return self.train(action, args, fields, out),
+        };
+        let (protocol, model) = (protocol.name().to_owned(), (*model.model).clone());
+        FittedScore { couplings: action.couplings(), protocol, model: model.clone() }
+            .write(out.join(SCORE))?;
+        Ok(Learned::Fitted(model.into()))
+    }
+
+    fn train(
+        &self,
+        action: &Phi4,
+        args: &LatticeArgs,
+        fields: &Array2<f64>,
+        out: &Path,
+    ) -> Result<Learned, Failure> {
+        let spectrum = Spectrum::of_ensemble(action.lattice(), 0.0, fields.view())?;
+        let target = match args.protocol {
+            Protocol::Equilibrium => MixedTarget::equilibrium(&spectrum, action),
+            Protocol::Paper => MixedTarget::domains(action, FADING),
+        };
+        // As often as all extents can be halved.
+        let halvings = action.lattice().extents().iter().map(|extent| extent.trailing_zeros()).min();
+        let levels = (halvings.unwrap_or(0) as usize).clamp(1, CHANNELS.len());
+        let settings = UnetArgs {
+            channels: CHANNELS[..levels].to_vec(),
+            steps: self.training_steps as u64,
+            seed: args.common.seed,
+        };
+        let score = Box::new(learn(&spectrum, fields, &target, &settings, Some(&out.join(NET)))?);
+        Ok(Learned::Net { spectrum, score })
+    }
+
+    /// Refuses what is known to be impossible before anything is computed.
+    ///
+    /// # Errors
+    /// For a net on a lattice that is not of two dimensions, for domains without two minima of the potential, and for a file
+    /// that [`obtain`](Self::obtain) could not use.
+    pub fn check(&self, action: &Phi4, protocol: Protocol) -> Result<(), Failure> {
+        let net = self.score == Some(ScoreKind::Unet);
+        let extents = action.lattice().extents();
+        if net && extents.len() != 2 {
+            return Err(format!("--score unet: the net is for two dimensions, not for {extents:?}").into());
+        }
+        let curvature = 2.0 * extents.len() as f64 * action.hopping() - 1.0 + 2.0 * action.lambda();
+        if net && protocol == Protocol::Paper && (curvature <= 0.0 || action.lambda() == 0.0) {
+            let hopping = action.hopping();
+            return Err(
+                format!("--score unet --protocol paper: at hopping {hopping} there are no domains").into()
+            );
+        }
+        self.loaded(action, protocol).map(|_| ())
+    }
+
+    fn loaded(&self, action: &Phi4, protocol: Protocol) -> Result<Option<FittedScore>, Failure> {
+        let Some(path) = &self.load else { return Ok(None) };
+        let score = FittedScore::read_for(path, action)?;
+        if score.protocol == protocol.name() {
+            Ok(Some(score))
+        } else {
+            let (path, expected, found) = (path.display(), protocol.name(), &score.protocol);
+            Err(format!("{path}: protocol: expected {expected}, found {found}").into())
+        }
+    }
+}
+
+impl Learned {
+    /// Mean and propagator.
+    pub fn spectrum(&self) -> &Spectrum {
+        match self {
+            Self::Fitted(model) => model.model.spectrum(),
+            Self::Net { spectrum, .. } => spectrum,
+        }
+    }
+
+    /// Whether it describes one sign of the magnetisation.
+    pub fn ordered(&self) -> bool {
+        matches!(self, Self::Fitted(model) if model.ordered)
+    }
+
+    /// Draws `configs` configurations; `watch` sees them on their way, with the noise they have, after every one of the
+    /// [`noise_levels`].
+    ///
+    /// # Errors
+    /// Of the score.
+    pub fn sample(
+        &self,
+        configs: usize,
+        seed: u64,
+        watch: &mut dyn FnMut(f64, &Array2<f64>),
+    ) -> Result<Array2<f64>, Failure> {
+        match self {
+            Self::Fitted(model) => sample(model, configs, seed, watch),
+            Self::Net { spectrum, score } => {
+                draw(spectrum, &**score, &noise_levels(spectrum), configs, seed, watch)
+            }
+        }
+    }
+}
