@@ -15,7 +15,7 @@ use examples::lattice::{
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
 };
-use lattice_phi4::{Measurements, Observable, Phi4, Primary};
+use lattice_phi4::{Measurements, MinMax, Observable, Phi4, Primary};
 use ndarray::Array2;
 
 /// Configurations without `--configs`.
@@ -62,13 +62,14 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let model = all.score.obtain(&action, args, fields, out)?;
     let train = start.elapsed();
     let start = Instant::now();
-    let mut backward = Vec::new();
+    let (mut backward, mut pictures) = (Vec::new(), Vec::new());
     let levels = noise_levels(model.spectrum()).len();
     let mut seen = 0;
     let generated = model.sample(fields.nrows(), args.common.seed, &mut |noise, x| {
         seen += 1;
         if (levels - 1 - seen).is_multiple_of(STRIDE) {
             backward.push((noise, local_cumulants(&action, x)));
+            pictures.push((noise, x.row(PICTURED).to_vec()));
         }
     })?;
     let mut measured = Measurements::new(action.lattice());
@@ -76,11 +77,14 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let found = table(&action, &measured, measured.len())?;
     let sampling = start.elapsed();
 
-    let mut forward = Vec::new();
+    pictures.push((0.0, generated.row(PICTURED).to_vec()));
+    let (mut forward, mut forward_pictures) = (Vec::new(), vec![(0.0, fields.row(PICTURED).to_vec())]);
     for (stream, &(noise, _)) in backward.iter().enumerate().rev() {
         let x = noised(fields, noise, args.common.seed, stream as u64);
         forward.push((noise, local_cumulants(&action, &x)));
+        forward_pictures.push((noise, x.row(PICTURED).to_vec()));
     }
+    pictures.reverse();
 
     results = results
         .setting("configs", fields.nrows())
@@ -90,6 +94,25 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
         .setting("seconds_train", train.as_secs_f64())
         .setting("seconds_sample", sampling.as_secs_f64());
     push_rows(&mut results, &target, &found);
+    // Table 2: of fields normalised to [-1, 1] by the extremes of the target [A.5].
+    let scale = MinMax::of(fields.view())?.scale();
+    for order in ORDERS {
+        let unit = scale.powi(order as i32);
+        let normalised = |table: &Table| {
+            let found = table.get(Observable::Cumulant(order));
+            (found.value / unit, found.error / unit)
+        };
+        let (known, own) = (normalised(&target), normalised(&found));
+        let quantity = format!("normalised_kappa_{order}");
+        for (source, (value, error)) in [("target", known), ("generated", own)] {
+            let row = Row::new(&quantity, source, value, error);
+            let row = if source == "generated" { row.target(known.0, known.1) } else { row };
+            results.push(match args.published(order) {
+                Some(published) => row.paper(published),
+                None => row,
+            });
+        }
+    }
     let p_value = same_magnetisation(&ensemble, &measured, &target)?;
     results.push(Row::new("ks_m_pvalue", "generated", p_value, 0.0));
     for (name, flow) in [("forward", &forward), ("backward", &backward)] {
@@ -112,9 +135,31 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
         vec![magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])?],
     )
     .save(&out.join("magnetisation.svg"))?;
+    let maps = [("Forward", &forward_pictures), ("Backward", &pictures)];
+    let maps = maps.iter().flat_map(|(name, pictures)| picture_panels(&action, name, pictures)).collect();
+    Figure::grid(2, PICTURES, maps).save(&out.join("configurations.svg"))?;
     conclude(results, out, "lattice_propagator")?;
     forget(&checkpoint)
 }
+
+/// The configuration that is pictured, and the number of times.
+const PICTURED: usize = 0;
+const PICTURES: usize = 4;
+
+/// A configuration without noise, and at some of the times it has on its way, ascending.
+fn picture_panels(action: &Phi4, name: &str, pictures: &[(f64, Vec<f64>)]) -> Vec<Panel> {
+    let width = action.lattice().extents()[action.lattice().dimension() - 1];
+    let chosen = (0..PICTURES).map(|i| &pictures[i * (pictures.len() - 1) / (PICTURES - 1)]);
+    let panel = |(noise, field): &(f64, Vec<f64>)| {
+        let square = field.iter().map(|x| x * x).sum::<f64>() / field.len() as f64;
+        let title = format!("{name}, t = {:.2}", time_of(*noise));
+        Panel::new(&title, "", "").map(width, field, CONTRAST * square.sqrt())
+    };
+    chosen.map(panel).collect()
+}
+
+/// From black to white, in root mean squares of the field to either side.
+const CONTRAST: f64 = 2.0;
 
 /// Orders that are followed.
 const ORDERS: [usize; 4] = [2, 4, 6, 8];

@@ -83,6 +83,14 @@ mod tests {
     }
 
     #[test]
+    fn cells_of_a_map_that_are_the_same_are_one() {
+        let svg = |values: &[f64]| Figure::grid(1, 1, vec![Panel::new("", "", "").map(3, values, 1.0)]).svg();
+        let whites = |svg: &str| svg.matches("#ffffff").count();
+        assert_eq!(whites(&svg(&[1.0, 5.0, -1.0, 1.0, -1.0, 1.0])), 3);
+        assert_eq!(svg(&[f64::NAN; 6]).matches("NaN").count(), 0);
+    }
+
+    #[test]
     fn equal_figures_are_equal_texts() {
         let figure =
             Figure::grid(1, 1, vec![Panel::new("", "", "").steps("data", &[0.0, 0.5, 1.0], &[0.7, 1.3])]);

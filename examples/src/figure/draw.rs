@@ -6,7 +6,7 @@ use kuva::render::render::{PathData, Primitive, Scene, TextAnchor};
 use super::axis::Axis;
 use super::legend;
 use super::panel::{Corner, Layer, Panel, Shape};
-use super::shapes::{dot, label, line, rectangle, text_width};
+use super::shapes::{cell, dot, label, line, rectangle, text_width};
 
 /// Size of a panel with its labels, and what they take above and below the axes, in pixels.
 const CELL: (f64, f64) = (410.0, 330.0);
@@ -196,6 +196,7 @@ fn clipped(layer: &Layer, x: &Axis, y: &Axis, style: &Style, out: &mut Vec<Primi
                 out.push(line((x.start, place), (x.end, place), colour, 1.0, Some("3 3")));
             }
         }
+        Shape::Map { width, greys } => map(*width, greys, x, y, out),
         Shape::Markers(_) => {}
     }
 }
@@ -217,6 +218,28 @@ fn markers(points: &[(f64, f64, f64)], x: &Axis, y: &Axis, colour: &str, out: &m
         out.push(dot(centre, middle, colour));
     }
 }
+
+/// Cells of a row that have the same grey are one rectangle.
+fn map(width: usize, greys: &[f64], x: &Axis, y: &Axis, out: &mut Vec<Primitive>) {
+    let shade = |grey: &f64| (grey * (SHADES - 1.0)).round() as u8;
+    for (row, greys) in greys.chunks(width).enumerate() {
+        let mut column = 0;
+        for run in greys.chunk_by(|a, b| shade(a) == shade(b)) {
+            let end = column + run.len();
+            let corner = (x.place(column as f64), y.place(row as f64));
+            let other = (x.place(end as f64), y.place(row as f64 + 1.0));
+            if let ((Some(left), Some(top)), (Some(right), Some(bottom))) = (corner, other) {
+                let level = (f64::from(shade(&run[0])) * 255.0 / (SHADES - 1.0)) as u8;
+                // A little overlap hides the seams.
+                out.push(cell(left, top, right - left + 0.4, bottom - top + 0.4, level));
+            }
+            column = end;
+        }
+    }
+}
+
+/// Shades of a map.
+const SHADES: f64 = 24.0;
 
 fn polyline(
     points: &[(f64, f64)],

@@ -55,6 +55,11 @@ pub(super) enum Shape {
     /// Corners of the outline of a histogram.
     Steps(Vec<(f64, f64)>),
     Reference(f64),
+    /// Rows of grey cells from the top down, between 0 (black) and 1 (white).
+    Map {
+        width: usize,
+        greys: Vec<f64>,
+    },
 }
 
 impl Panel {
@@ -119,6 +124,21 @@ impl Panel {
         let colour = self.layers.last().map_or(Colour::of_curve(0), |layer| layer.colour);
         self.layers.push(Layer { name: String::new(), colour, shape: Shape::Band(points) });
         self
+    }
+
+    /// A field on a square lattice as a picture: rows of `width` values, the first on top, from black at `-limit` to white at
+    /// `limit`.
+    ///
+    /// # Panics
+    /// Unless the rows are whole.
+    #[must_use]
+    pub fn map(mut self, width: usize, values: &[f64], limit: f64) -> Self {
+        assert!(values.len().is_multiple_of(width), "rows of {width} values");
+        let greys = values.iter().map(|value| (0.5 + 0.5 * value / limit).clamp(0.0, 1.0)).collect();
+        let shape = Shape::Map { width, greys };
+        self.layers.push(Layer { name: String::new(), colour: Colour::Black, shape });
+        let height = values.len() / width;
+        self.x_range(0.0, width as f64).y_range(height as f64, 0.0)
     }
 
     /// A thin dashed horizontal line.
@@ -224,6 +244,7 @@ impl Shape {
             Self::Markers(points) => points.iter().flat_map(|&(x, y, e)| [(x, y - e), (x, y + e)]).collect(),
             Self::Band(points) => points.iter().flat_map(|&(x, low, high)| [(x, low), (x, high)]).collect(),
             Self::Reference(y) => vec![(f64::NAN, *y)],
+            Self::Map { .. } => Vec::new(),
         }
     }
 }

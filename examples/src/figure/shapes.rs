@@ -33,6 +33,12 @@ pub(super) fn rectangle(x: f64, y: f64, width: f64, height: f64, opacity: f64) -
     Primitive::Rect { x, y, width, height, fill, stroke: None, stroke_width: None, opacity: Some(opacity) }
 }
 
+/// A rectangle in one shade of grey, 255 for white.
+pub(super) fn cell(x: f64, y: f64, width: f64, height: f64, grey: u8) -> Primitive {
+    let fill = format!("#{grey:02x}{grey:02x}{grey:02x}").as_str().into();
+    Primitive::Rect { x, y, width, height, fill, stroke: None, stroke_width: None, opacity: None }
+}
+
 /// A text that starts at `x`.
 pub(super) fn text(words: &str, x: f64, y: f64, size: u32) -> Primitive {
     label(words, x, y, size, TextAnchor::Start, None)

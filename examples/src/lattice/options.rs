@@ -92,6 +92,15 @@ impl LatticeArgs {
             .setting("protocol", self.protocol.name())
     }
 
+    /// `kappa_n` of the normalised fields in Table 2 of the paper, if this is its ensemble.
+    pub fn published(&self, order: usize) -> Option<f64> {
+        const KAPPA: [f64; 4] = [0.3960, -0.2946, 0.9012, -5.869];
+        let same = self.protocol == Protocol::Paper
+            && self.size.0 == [32, 32]
+            && (self.hopping, self.lambda) == (0.4, 0.022);
+        if same { KAPPA.get(order / 2 - 1).copied() } else { None }
+    }
+
     /// The action with these parameters.
     ///
     /// # Errors
