@@ -15,7 +15,7 @@ use examples::lattice::{
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
 };
-use lattice_phi4::{Measurements, MinMax, Observable, Phi4, Primary};
+use lattice_phi4::{Measurements, MinMax, Observable, Phi4, Primary, Probe};
 use ndarray::Array2;
 
 /// Configurations without `--configs`.
@@ -94,25 +94,12 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
         .setting("seconds_train", train.as_secs_f64())
         .setting("seconds_sample", sampling.as_secs_f64());
     push_rows(&mut results, &target, &found);
-    // Table 2: of fields normalised to [-1, 1] by the extremes of the target [A.5].
-    let scale = MinMax::of(fields.view())?.scale();
-    for order in ORDERS {
-        let unit = scale.powi(order as i32);
-        let normalised = |table: &Table| {
-            let found = table.get(Observable::Cumulant(order));
-            (found.value / unit, found.error / unit)
-        };
-        let (known, own) = (normalised(&target), normalised(&found));
-        let quantity = format!("normalised_kappa_{order}");
-        for (source, (value, error)) in [("target", known), ("generated", own)] {
-            let row = Row::new(&quantity, source, value, error);
-            let row = if source == "generated" { row.target(known.0, known.1) } else { row };
-            results.push(match args.published(order) {
-                Some(published) => row.paper(published),
-                None => row,
-            });
-        }
-    }
+    push_residuals(
+        &mut results,
+        &action,
+        &[("target", &ensemble.measured, ensemble.per_chain), ("generated", &measured, measured.len())],
+    )?;
+    push_normalised(&mut results, args, MinMax::of(fields.view())?.scale(), &target, &found);
     let p_value = same_magnetisation(&ensemble, &measured, &target)?;
     results.push(Row::new("ks_m_pvalue", "generated", p_value, 0.0));
     for (name, flow) in [("forward", &forward), ("backward", &backward)] {
@@ -185,6 +172,43 @@ fn push_rows(results: &mut Results, target: &Table, found: &Table) {
             let own = Row::new(&name, "generated", own.value, own.error);
             results.push(own.target(estimate.value, estimate.error));
         }
+    }
+}
+
+/// Residuals of Schwinger-Dyson equations: zero in equilibrium with the action, for the target and for what should be like it.
+fn push_residuals(
+    results: &mut Results,
+    action: &Phi4,
+    sources: &[(&str, &Measurements, usize)],
+) -> Result<(), Failure> {
+    for probe in [Probe::Field, Probe::Cube, Probe::Magnetisation] {
+        let residual = Observable::SchwingerDyson(probe);
+        for &(source, measured, per_chain) in sources {
+            let found = residual.estimate(action, measured, per_chain)?;
+            results.push(Row::new(&residual.name(), source, found.value, found.error).exact(0.0));
+        }
+    }
+    Ok(())
+}
+
+/// Table 2: cumulants of fields normalised to `[-1, 1]` by the extremes of the target [A.5], half of whose distance is `scale`.
+fn push_normalised(results: &mut Results, args: &LatticeArgs, scale: f64, target: &Table, found: &Table) {
+    for order in ORDERS {
+        let unit = scale.powi(order as i32);
+        let normalised = |table: &Table| {
+            let found = table.get(Observable::Cumulant(order));
+            (found.value / unit, found.error / unit)
+        };
+        let (known, own) = (normalised(target), normalised(found));
+        let row = |source, (value, error)| {
+            let row = Row::new(&format!("normalised_kappa_{order}"), source, value, error);
+            match args.published(order) {
+                Some(published) => row.paper(published),
+                None => row,
+            }
+        };
+        results.push(row("target", known));
+        results.push(row("generated", own).target(known.0, known.1));
     }
 }
 
