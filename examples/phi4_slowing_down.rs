@@ -5,23 +5,18 @@
 //! clusters nearly all of it. What counts in the end is the time an independent configuration costs: the baseline that any
 //! generative sampler has to be held against.
 
-use std::time::Instant;
-
-use cumulants::{Estimate, GammaEstimate, GammaMethod};
+use cumulants::Estimate;
+use examples::lattice::{CHAINS, chain_cost, pilot_spectrum};
 use examples::{
     Colour, Common, Corner, Failure, Figure, Options, Panel, Progress, Results, Row, check_writable,
     conclude, run, write_csv,
 };
-use lattice_phi4::{Chains, FourierHmc, Hmc, Lattice, Leap, Phi4, Spectrum, Update, Wolff};
+use lattice_phi4::{Chains, FourierHmc, Hmc, Lattice, Leap, Phi4, Update, Wolff};
 
 /// Extents of the lattices.
 const EXTENTS: [usize; 4] = [8, 16, 32, 64];
-/// Chains side by side, and sweeps of clusters and HMC before anything is measured.
-const CHAINS: usize = 32;
+/// Sweeps of clusters and HMC before anything is measured.
 const THERMALISATION: u64 = 500;
-/// Autocorrelation times that every chain lasts for, and sweeps at most.
-const LENGTH: f64 = 300.0;
-const LONGEST: usize = 1 << 17;
 
 /// Options, none of which is required.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
@@ -87,9 +82,10 @@ fn work(args: &SlowingArgs) -> Result<(), Failure> {
 
         let schedules: [&[&dyn Update]; 3] = [&[&hmc], &[&fourier], &[&wolff, &hmc]];
         for ((schedule, name), slowing) in schedules.iter().zip(names).zip(&mut found) {
-            let run = measure(&action, chains.clone(), schedule)?;
+            let run = chain_cost(&action, chains.clone(), schedule)?;
             let source = format!("{name}, L={extent}");
-            let tau = Estimate { value: run.m2.tau_int, error: run.m2.tau_int_error };
+            let m2 = run.watched[0];
+            let tau = Estimate { value: m2.tau_int, error: m2.tau_int_error };
             results.push(Row::new("tau_int_m2", &source, tau.value, tau.error));
             results.push(Row::new("acceptance", &source, run.acceptance, 0.0));
             slowing.extents.push(extent as f64);
@@ -106,50 +102,6 @@ fn work(args: &SlowingArgs) -> Result<(), Failure> {
     }
     save(&found, names, out)?;
     conclude(results, out, "phi4_critical")
-}
-
-/// The propagator of a short run: `CHAINS` configurations ten sweeps apart.
-fn pilot_spectrum(action: &Phi4, chains: &mut Chains, schedule: &[&dyn Update]) -> Result<Spectrum, Failure> {
-    let mut fields = chains.fields.clone();
-    for _ in 0..20 {
-        chains.run(action, schedule, 10);
-        fields.append(ndarray::Axis(0), chains.fields.view())?;
-    }
-    Ok(Spectrum::of_ensemble(action.lattice(), 0.0, fields.view())?)
-}
-
-struct Run {
-    m2: GammaEstimate,
-    /// Of the last update of a sweep.
-    acceptance: f64,
-    /// Of one thread, for one sweep of one chain.
-    milliseconds: f64,
-}
-
-/// Runs until every chain is `LENGTH` autocorrelation times long.
-fn measure(action: &Phi4, mut chains: Chains, schedule: &[&dyn Update]) -> Result<Run, Failure> {
-    let mut histories = vec![Vec::new(); CHAINS];
-    let (mut target, mut seconds, mut acceptance) = (256, 0.0, 0.0);
-    loop {
-        while histories[0].len() < target {
-            let start = Instant::now();
-            let summary = chains.run(action, schedule, 1);
-            seconds += start.elapsed().as_secs_f64();
-            acceptance += summary.acceptance.last().copied().unwrap_or(0.0);
-            for (history, field) in histories.iter_mut().zip(chains.fields.outer_iter()) {
-                let m = field.sum() / field.len() as f64;
-                history.push(m * m);
-            }
-        }
-        let m2 = GammaMethod::default().mean(&histories.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
-        if target as f64 >= LENGTH * m2.tau_int || target >= LONGEST {
-            let threads = rayon::current_num_threads().min(CHAINS.div_ceil(8)) as f64;
-            let sweeps = target as f64;
-            let milliseconds = 1e3 * seconds * threads / (sweeps * CHAINS as f64);
-            return Ok(Run { m2, acceptance: acceptance / sweeps, milliseconds });
-        }
-        target *= 2;
-    }
 }
 
 /// `tau = a L^z` by least squares of the logarithms, weighted by the errors: `z` and `a`.

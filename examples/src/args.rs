@@ -96,7 +96,7 @@ pub struct NotACount;
 /// A count on the command line.
 ///
 /// # Errors
-/// [`NotACount`] for anything but a whole number of at least one.
+/// For anything but a whole number of at least one.
 pub fn positive(word: &str) -> Result<usize, NotACount> {
     NonZeroUsize::from_str(word).map(NonZeroUsize::get).map_err(|_| NotACount)
 }

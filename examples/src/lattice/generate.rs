@@ -65,7 +65,7 @@ fn levels(spectrum: &Spectrum, density: f64) -> Vec<f64> {
 
 /// Configurations with what is known of them to second order: about zero, or folded about their mean where the two signs are
 /// well apart.
-fn folded(
+pub(super) fn folded(
     action: &Phi4,
     fields: ArrayView2<'_, f64>,
 ) -> Result<(Array2<f64>, Spectrum, bool), SpectrumError> {

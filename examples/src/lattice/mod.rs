@@ -1,6 +1,7 @@
 //! What the lattice examples share: options, ensembles with their certificate, the table of observables, momentum
 //! shells, noise, and scores.
 
+mod cost;
 mod ensemble;
 mod generate;
 mod noising;
@@ -11,6 +12,7 @@ mod shells;
 mod table;
 mod unet;
 
+pub use cost::{CHAINS, Cost, WATCHED, chain_cost, pilot_spectrum};
 pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
 pub use generate::{Model, draw, fit, fit_gaussian, noise_levels, path_sampler, sample};
 pub use noising::{SIGMA, noised, time_of};
