@@ -2,14 +2,15 @@
 //!
 //! Simulates an ensemble in equilibrium, fits its score by perturbation theory, draws as many configurations from it as the
 //! ensemble has, and compares the two. The figures follow the local cumulants along the forward and the backward process
-//! (Figs. 8 and 9 of the paper).
+//! (Figs. 8 and 9 of the paper); the results have the longest modes as well.
 
 use std::time::Instant;
 
 use cumulants::Estimate;
 use cumulants::distances::kolmogorov_smirnov_two_sample;
 use examples::lattice::{
-    CHECKPOINT, Ensemble, LatticeArgs, Table, fit, forget, magnetisation_panel, sample, simulate, table,
+    CHECKPOINT, Ensemble, LatticeArgs, Table, action_panel, fit, forget, magnetisation_panel, sample,
+    simulate, table,
 };
 use examples::{Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv};
 use lattice_phi4::{Measurements, Observable, Phi4, Primary};
@@ -50,7 +51,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     let generated = sample(&model, fields.nrows(), args.common.seed, &mut |noise, x| {
         seen += 1;
         if (levels - 1 - seen) % STRIDE == 0 {
-            backward.push((noise, local_cumulants(&action, x)));
+            backward.push((noise, followed(&action, x)));
         }
     })?;
     let mut measured = Measurements::new(action.lattice());
@@ -64,7 +65,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
         Noise::new(args.common.seed, 2000 + stream as u64).block(0, 0).fill(0, values(&mut x));
         x *= noise;
         x += fields;
-        forward.push((noise, local_cumulants(&action, &x)));
+        forward.push((noise, followed(&action, &x)));
     }
 
     results = results
@@ -78,31 +79,43 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
     let p_value = same_magnetisation(&ensemble, &measured, &target)?;
     results.push(Row::new("ks_m_pvalue", "generated", p_value, 0.0));
     for (name, flow) in [("forward", &forward), ("backward", &backward)] {
-        for (noise, kappa) in flow {
-            for (place, order) in ORDERS.into_iter().enumerate() {
-                let source = format!("{name} t={:.4}", time_of(*noise));
-                let row =
-                    Row::new(&format!("kappa_{order}"), &source, kappa[place].value, kappa[place].error);
-                let exact = target.get(Observable::Cumulant(order));
-                let added = if order == 2 { noise * noise } else { 0.0 };
-                results.push(row.target(exact.value + added, exact.error));
+        for (noise, found) in flow {
+            let source = format!("{name} t={:.4}", time_of(*noise));
+            for (observable, found) in FOLLOWED.into_iter().zip(found) {
+                let row = Row::new(&observable.name(), &source, found.value, found.error);
+                let exact = target.get(observable);
+                results.push(row.target(exact.value + added(observable, *noise), exact.error));
             }
         }
         curves(&out.join(format!("{name}.csv")), flow)?;
     }
     Figure::grid(2, 2, cumulant_panels(&target, &forward, &backward)).save(&out.join("figure8.svg"))?;
-    Figure::grid(
-        1,
-        1,
-        vec![magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])],
-    )
-    .save(&out.join("magnetisation.svg"))?;
+    let panels = vec![
+        magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])?,
+        action_panel(&action, &[("target", fields.view()), ("generated", generated.view())])?,
+    ];
+    Figure::grid(1, 2, panels).save(&out.join("magnetisation.svg"))?;
     conclude(results, out, "phi4_hmc")?;
     forget(&checkpoint)
 }
 
-/// Orders that are followed.
-const ORDERS: [usize; 4] = [2, 4, 6, 8];
+/// What is followed along the noise: local cumulants, and the propagator of the zero mode and of the smallest momentum.
+const FOLLOWED: [Observable; 6] = [
+    Observable::Cumulant(2),
+    Observable::Cumulant(4),
+    Observable::Cumulant(6),
+    Observable::Cumulant(8),
+    Observable::VolumeM2,
+    Observable::LowestMomentum,
+];
+
+/// What noise of standard deviation `s` adds: `Xi = s^2` to the variance of a site [3.23] as to that of a mode [5.16].
+fn added(observable: Observable, s: f64) -> f64 {
+    match observable {
+        Observable::Cumulant(2) | Observable::VolumeM2 | Observable::LowestMomentum => s * s,
+        _ => 0.0,
+    }
+}
 
 /// The time of the paper's schedule at which the noise has standard deviation `s`.
 fn time_of(s: f64) -> f64 {
@@ -113,14 +126,14 @@ fn values(x: &mut Array2<f64>) -> &mut [f64] {
     x.as_slice_mut().expect("a new array is contiguous")
 }
 
-type Flow = [(f64, [Estimate; 4])];
+type Flow = [(f64, [Estimate; FOLLOWED.len()])];
 
-/// Local cumulants 2, 4, 6, 8, with errors over configurations.
-fn local_cumulants(action: &Phi4, x: &Array2<f64>) -> [Estimate; 4] {
+/// [`FOLLOWED`], with errors over configurations.
+fn followed(action: &Phi4, x: &Array2<f64>) -> [Estimate; FOLLOWED.len()] {
     let mut measured = Measurements::new(action.lattice());
     measured.extend(x.view());
-    ORDERS.map(|order| {
-        Observable::Cumulant(order)
+    FOLLOWED.map(|observable| {
+        observable
             .estimate(action, &measured, measured.len())
             .map_or(Estimate { value: f64::NAN, error: f64::NAN }, |found| found.estimate())
     })
@@ -151,9 +164,10 @@ fn curves(path: &std::path::Path, flow: &Flow) -> Result<(), Failure> {
     let mut columns =
         vec![("t".to_owned(), flow.iter().map(|(noise, _)| time_of(*noise)).collect::<Vec<_>>())];
     columns.push(("noise".into(), flow.iter().map(|(noise, _)| *noise).collect()));
-    for (place, order) in ORDERS.into_iter().enumerate() {
-        columns.push((format!("kappa_{order}"), flow.iter().map(|(_, k)| k[place].value).collect()));
-        columns.push((format!("kappa_{order}_error"), flow.iter().map(|(_, k)| k[place].error).collect()));
+    for (place, observable) in FOLLOWED.into_iter().enumerate() {
+        let name = observable.name();
+        columns.push((name.clone(), flow.iter().map(|(_, found)| found[place].value).collect()));
+        columns.push((format!("{name}_error"), flow.iter().map(|(_, found)| found[place].error).collect()));
     }
     let columns: Vec<(&str, &[f64])> =
         columns.iter().map(|(name, v)| (name.as_str(), v.as_slice())).collect();
@@ -163,15 +177,16 @@ fn curves(path: &std::path::Path, flow: &Flow) -> Result<(), Failure> {
 /// Cumulants along the noise, in units of the target's; the second without the noise's own share.
 fn cumulant_panels(target: &Table, forward: &Flow, backward: &Flow) -> Vec<Panel> {
     let panel = |(place, name): (usize, &str)| {
-        let order = ORDERS[place];
-        let unit = target.get(Observable::Cumulant(order)).value;
+        let observable = FOLLOWED[place];
+        let unit = target.get(observable).value;
         let curve = |flow: &Flow| -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-            let share = |noise: f64| if order == 2 { noise * noise } else { 0.0 };
             let t = flow.iter().map(|(noise, _)| *noise).collect();
-            let value = flow.iter().map(|(noise, k)| (k[place].value - share(*noise)) / unit).collect();
+            let own =
+                |(noise, k): &(f64, [Estimate; FOLLOWED.len()])| k[place].value - added(observable, *noise);
+            let value = flow.iter().map(|moment| own(moment) / unit).collect();
             (t, value, flow.iter().map(|(_, k)| (k[place].error / unit).abs()).collect())
         };
-        let title = if order == 2 { format!("{name} - s²") } else { name.to_owned() };
+        let title = if added(observable, 1.0) > 0.0 { format!("{name} - s²") } else { name.to_owned() };
         let mut panel = Panel::new(&title, "s", "over the target's")
             .log_x()
             .y_range(0.0, 2.0)

@@ -51,7 +51,7 @@ fn work(args: &LatticeArgs) -> Result<(), Failure> {
 
     let panels = vec![
         history_panel(&ensemble),
-        magnetisation_panel(&[("", &ensemble.measured)]),
+        magnetisation_panel(&[("", &ensemble.measured)])?,
         propagator_panel(&action, &ensemble, out)?,
         mass_panel(&action, &ensemble),
     ];

@@ -10,6 +10,6 @@ mod unet;
 pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
 pub use generate::{Model, draw, fit, noise_levels, sample};
 pub use options::{LatticeArgs, Protocol, Size};
-pub use panels::magnetisation_panel;
+pub use panels::{action_panel, magnetisation_panel};
 pub use table::{Table, table};
 pub use unet::{MixedTarget, UnetArgs, UnetScore, learn, scales};
