@@ -2,15 +2,15 @@
 //!
 //! Simulates an ensemble, fits or learns its score (`--score`, or `--load` of an earlier run), draws as many configurations from it as the
 //! ensemble has, and compares the two. The figures follow the local cumulants along the forward and the backward process
-//! (Figs. 8 and 9 of the paper).
+//! (Figs. 8 and 9 of the paper); the results have the longest modes as well.
 
 use std::time::Instant;
 
 use cumulants::Estimate;
 use cumulants::distances::kolmogorov_smirnov_two_sample;
 use examples::lattice::{
-    CHECKPOINT, Ensemble, LatticeArgs, ScoreArgs, Table, forget, magnetisation_panel, noise_levels, noised,
-    simulate, table, time_of,
+    CHECKPOINT, Ensemble, LatticeArgs, ScoreArgs, Table, action_panel, forget, magnetisation_panel,
+    noise_levels, noised, simulate, table, time_of,
 };
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
@@ -68,7 +68,7 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let generated = model.sample(fields.nrows(), args.common.seed, &mut |noise, x| {
         seen += 1;
         if (levels - 1 - seen).is_multiple_of(STRIDE) {
-            backward.push((noise, local_cumulants(&action, x)));
+            backward.push((noise, followed(&action, x)));
             pictures.push((noise, x.row(PICTURED).to_vec()));
         }
     })?;
@@ -81,7 +81,7 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let (mut forward, mut forward_pictures) = (Vec::new(), vec![(0.0, fields.row(PICTURED).to_vec())]);
     for (stream, &(noise, _)) in backward.iter().enumerate().rev() {
         let x = noised(fields, noise, args.common.seed, stream as u64);
-        forward.push((noise, local_cumulants(&action, &x)));
+        forward.push((noise, followed(&action, &x)));
         forward_pictures.push((noise, x.row(PICTURED).to_vec()));
     }
     pictures.reverse();
@@ -103,25 +103,22 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let p_value = same_magnetisation(&ensemble, &measured, &target)?;
     results.push(Row::new("ks_m_pvalue", "generated", p_value, 0.0));
     for (name, flow) in [("forward", &forward), ("backward", &backward)] {
-        for (noise, kappa) in flow {
-            for (place, order) in ORDERS.into_iter().enumerate() {
-                let source = format!("{name} t={:.4}", time_of(*noise));
-                let row =
-                    Row::new(&format!("kappa_{order}"), &source, kappa[place].value, kappa[place].error);
-                let exact = target.get(Observable::Cumulant(order));
-                let added = if order == 2 { noise * noise } else { 0.0 };
-                results.push(row.target(exact.value + added, exact.error));
+        for (noise, found) in flow {
+            let source = format!("{name} t={:.4}", time_of(*noise));
+            for (observable, found) in FOLLOWED.into_iter().zip(found) {
+                let row = Row::new(&observable.name(), &source, found.value, found.error);
+                let exact = target.get(observable);
+                results.push(row.target(exact.value + added(observable, *noise), exact.error));
             }
         }
         curves(&out.join(format!("{name}.csv")), flow)?;
     }
     Figure::grid(2, 2, cumulant_panels(&target, &forward, &backward)).save(&out.join("figure8.svg"))?;
-    Figure::grid(
-        1,
-        1,
-        vec![magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])?],
-    )
-    .save(&out.join("magnetisation.svg"))?;
+    let panels = vec![
+        magnetisation_panel(&[("target", &ensemble.measured), ("generated", &measured)])?,
+        action_panel(&action, &[("target", fields.view()), ("generated", generated.view())])?,
+    ];
+    Figure::grid(1, 2, panels).save(&out.join("magnetisation.svg"))?;
     let maps = [("Forward", &forward_pictures), ("Backward", &pictures)];
     let maps = maps.iter().flat_map(|(name, pictures)| picture_panels(&action, name, pictures)).collect();
     Figure::grid(2, PICTURES, maps).save(&out.join("configurations.svg"))?;
@@ -148,17 +145,35 @@ fn picture_panels(action: &Phi4, name: &str, pictures: &[(f64, Vec<f64>)]) -> Ve
 /// From black to white, in root mean squares of the field to either side.
 const CONTRAST: f64 = 2.0;
 
-/// Orders that are followed.
+/// Orders of Table 2.
 const ORDERS: [usize; 4] = [2, 4, 6, 8];
 
-type Flow = [(f64, [Estimate; 4])];
+/// What is followed along the noise: local cumulants, and the propagator of the zero mode and of the smallest momentum.
+const FOLLOWED: [Observable; 6] = [
+    Observable::Cumulant(2),
+    Observable::Cumulant(4),
+    Observable::Cumulant(6),
+    Observable::Cumulant(8),
+    Observable::VolumeM2,
+    Observable::LowestMomentum,
+];
 
-/// Local cumulants 2, 4, 6, 8, with errors over configurations.
-fn local_cumulants(action: &Phi4, x: &Array2<f64>) -> [Estimate; 4] {
+/// What noise of standard deviation `s` adds: `Xi = s^2` to the variance of a site [3.23] as to that of a mode [5.16].
+fn added(observable: Observable, s: f64) -> f64 {
+    match observable {
+        Observable::Cumulant(2) | Observable::VolumeM2 | Observable::LowestMomentum => s * s,
+        _ => 0.0,
+    }
+}
+
+type Flow = [(f64, [Estimate; FOLLOWED.len()])];
+
+/// [`FOLLOWED`], with errors over configurations.
+fn followed(action: &Phi4, x: &Array2<f64>) -> [Estimate; FOLLOWED.len()] {
     let mut measured = Measurements::new(action.lattice());
     measured.extend(x.view());
-    ORDERS.map(|order| {
-        Observable::Cumulant(order)
+    FOLLOWED.map(|observable| {
+        observable
             .estimate(action, &measured, measured.len())
             .map_or(Estimate { value: f64::NAN, error: f64::NAN }, |found| found.estimate())
     })
@@ -226,9 +241,10 @@ fn curves(path: &std::path::Path, flow: &Flow) -> Result<(), Failure> {
     let mut columns =
         vec![("t".to_owned(), flow.iter().map(|(noise, _)| time_of(*noise)).collect::<Vec<_>>())];
     columns.push(("noise".into(), flow.iter().map(|(noise, _)| *noise).collect()));
-    for (place, order) in ORDERS.into_iter().enumerate() {
-        columns.push((format!("kappa_{order}"), flow.iter().map(|(_, k)| k[place].value).collect()));
-        columns.push((format!("kappa_{order}_error"), flow.iter().map(|(_, k)| k[place].error).collect()));
+    for (place, observable) in FOLLOWED.into_iter().enumerate() {
+        let name = observable.name();
+        columns.push((name.clone(), flow.iter().map(|(_, found)| found[place].value).collect()));
+        columns.push((format!("{name}_error"), flow.iter().map(|(_, found)| found[place].error).collect()));
     }
     let columns: Vec<(&str, &[f64])> =
         columns.iter().map(|(name, v)| (name.as_str(), v.as_slice())).collect();
@@ -238,15 +254,16 @@ fn curves(path: &std::path::Path, flow: &Flow) -> Result<(), Failure> {
 /// Cumulants along the noise, in units of the target's; the second without the noise's own share.
 fn cumulant_panels(target: &Table, forward: &Flow, backward: &Flow) -> Vec<Panel> {
     let panel = |(place, name): (usize, &str)| {
-        let order = ORDERS[place];
-        let unit = target.get(Observable::Cumulant(order)).value;
+        let observable = FOLLOWED[place];
+        let unit = target.get(observable).value;
         let curve = |flow: &Flow| -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-            let share = |noise: f64| if order == 2 { noise * noise } else { 0.0 };
             let t = flow.iter().map(|(noise, _)| *noise).collect();
-            let value = flow.iter().map(|(noise, k)| (k[place].value - share(*noise)) / unit).collect();
+            let own =
+                |(noise, k): &(f64, [Estimate; FOLLOWED.len()])| k[place].value - added(observable, *noise);
+            let value = flow.iter().map(|moment| own(moment) / unit).collect();
             (t, value, flow.iter().map(|(_, k)| (k[place].error / unit).abs()).collect())
         };
-        let title = if order == 2 { format!("{name} - s²") } else { name.to_owned() };
+        let title = if added(observable, 1.0) > 0.0 { format!("{name} - s²") } else { name.to_owned() };
         let mut panel = Panel::new(&title, "s", "over the target's")
             .log_x()
             .y_range(0.0, 2.0)

@@ -67,6 +67,14 @@ pub enum FitError {
         /// The configuration.
         row: usize,
     },
+    /// There are no more configurations than the zero mode has unknowns: coefficients, a linear part and a mean.
+    #[error("fields: {found} configurations, the regression on these features needs at least {needed}")]
+    TooFew {
+        /// Configurations.
+        found: usize,
+        /// One more than there are unknowns.
+        needed: usize,
+    },
     /// The distribution of the zero mode is described about zero alone.
     #[error("features: Marginal is for a spectrum about zero, not about {mean}")]
     Marginal {
@@ -119,6 +127,10 @@ impl PerturbativeModel {
                 return Err(FitError::Noise { place, value });
             }
             last = value;
+        }
+        let (found, needed) = (fields.nrows(), config.features.len() + 3);
+        if found < needed {
+            return Err(FitError::TooFew { found, needed });
         }
         let amplitude = |phi: &[f64]| phi.iter().sum::<f64>() / (sites as f64).sqrt();
         let potential = if config.features.contains(&Feature::Marginal) {
@@ -282,7 +294,9 @@ impl<'a> Fit<'a> {
         for (orbits, found) in [(0..1, &mut zero_mode), (1..self.orbit_count, &mut coefficients)] {
             let sector = Sector::new(orbits, features, &sums, &weights, NOTHING * size);
             let solution = sector.solve(&sums, &weights, self.equilibrium.is_some(), self.config.ridge);
-            if !solution.coefficients.iter().all(|c| c.is_finite()) {
+            // Above this condition no digit is left.
+            let determined = solution.condition < f64::EPSILON.recip();
+            if !(determined && solution.coefficients.iter().all(|c| c.is_finite())) {
                 return Err(FitError::Dependent { noise: s, condition: solution.condition });
             }
             for (&i, c) in sector.features.iter().zip(&solution.coefficients) {

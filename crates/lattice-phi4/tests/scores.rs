@@ -214,3 +214,32 @@ fn bad_fits_are_refused() {
         Err(SpectrumError::NotPositive { momentum: vec![0, 0], value: 0.0 })
     );
 }
+
+/// One feature has three unknowns at zero momentum: its coefficient, the linear part and the mean.
+#[test]
+fn a_fit_needs_more_configurations_than_unknowns() {
+    let free = Spectrum::free(&Lattice::new(&[4, 4]).unwrap(), 0.1).unwrap();
+    let config = FitConfig { features: vec![Feature::Power(3)], noise: vec![1.0], ridge: 1e-9, seed: 1 };
+    let fit = |rows: usize| PerturbativeModel::fit(free.clone(), noise(rows, 16, 1).view(), None, &config);
+    assert_eq!(fit(3).unwrap_err(), FitError::TooFew { found: 3, needed: 4 });
+    let model = fit(4).unwrap();
+    assert!(model.levels()[0].coefficients[0].is_finite());
+    assert_eq!(fit(0).unwrap_err(), FitError::Spectrum(SpectrumError::Empty));
+}
+
+/// The same feature twice has no unique coefficients: a ridge shares them out, and the condition number is `2 / ridge`, since the
+/// eigenvalues of the scaled matrix are `2 + ridge` and `ridge`; without a ridge there is no fit.
+#[test]
+fn features_that_depend_on_each_other_need_a_ridge() {
+    let free = Spectrum::free(&Lattice::new(&[4, 4]).unwrap(), 0.1).unwrap();
+    let x = noise(200, 16, 1);
+    let fit = |ridge: f64| {
+        let features = vec![Feature::Power(3); 2];
+        let config = FitConfig { features, noise: vec![1.0], ridge, seed: 1 };
+        PerturbativeModel::fit(free.clone(), x.view(), None, &config)
+    };
+    let level = fit(1e-6).unwrap().levels()[0].clone();
+    assert!((level.condition * 1e-6 - 2.0).abs() < 1e-3, "{}", level.condition);
+    assert!((level.coefficients[0] / level.coefficients[1] - 1.0).abs() < 1e-6);
+    assert!(matches!(fit(0.0).unwrap_err(), FitError::Dependent { noise: 1.0, .. }));
+}

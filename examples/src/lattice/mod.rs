@@ -17,7 +17,7 @@ pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
 pub use generate::{Model, draw, fit, fit_gaussian, noise_levels, path_sampler, sample};
 pub use noising::{SIGMA, noised, time_of};
 pub use options::{LatticeArgs, Protocol, Size};
-pub use panels::magnetisation_panel;
+pub use panels::{action_panel, magnetisation_panel};
 pub use score::{Learned, ScoreArgs, ScoreKind};
 pub use shells::Shells;
 pub use table::{Table, table};

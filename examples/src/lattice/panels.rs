@@ -1,27 +1,64 @@
-//! Panels that several lattice examples draw.
+//! Panels that lattice examples draw: histograms of named ensembles, normalised to one.
 
 use diffusion::{Histogram, HistogramError};
-use lattice_phi4::{Measurements, Primary};
+use lattice_phi4::{Measurements, Phi4, Primary};
+use ndarray::{Array1, ArrayView2};
+use sde_core::Target;
 
 use crate::{Corner, Panel};
 
 /// Bins of a histogram.
 const BINS: usize = 60;
+/// What is left free on either side of the data, in units of their range.
+const MARGIN: f64 = 0.025;
 
-/// Histograms of the magnetisation of named ensembles, normalised to one.
+/// Histograms of the magnetisation, about zero.
 ///
 /// # Errors
 /// If no magnetisation differs from zero.
 pub fn magnetisation_panel(ensembles: &[(&str, &Measurements)]) -> Result<Panel, HistogramError> {
-    let series = |measured: &Measurements| measured.series(Primary::Power(1)).to_vec();
-    let largest =
-        ensembles.iter().flat_map(|(_, measured)| series(measured)).fold(0.0, |a: f64, m| a.max(m.abs()));
-    let mut panel = Panel::new("Magnetisation", "m", "p(m)").legend(Corner::TopRight);
-    for (name, measured) in ensembles {
-        let mut histogram = Histogram::new(-1.05 * largest, 1.05 * largest, BINS)?;
-        histogram.add(&series(measured));
+    let series = |(name, measured): &(_, &Measurements)| (*name, measured.series(Primary::Power(1)).to_vec());
+    let series: Vec<(&str, Vec<f64>)> = ensembles.iter().map(series).collect();
+    let largest = series.iter().flat_map(|(_, m)| m).fold(0.0, |a: f64, m| a.max(m.abs()));
+    histograms(Panel::new("Magnetisation", "m", "p(m)"), -largest, largest, &series)
+}
+
+/// Histograms of the action `S`, from configurations of shape `(configurations, sites)`.
+///
+/// # Errors
+/// If all configurations have the same action, or one has none that is finite.
+pub fn action_panel(
+    action: &Phi4,
+    ensembles: &[(&str, ArrayView2<'_, f64>)],
+) -> Result<Panel, HistogramError> {
+    let of_each = |(name, fields): &(_, ArrayView2<'_, f64>)| {
+        let mut values = Array1::zeros(fields.nrows());
+        action.action(fields.view(), values.view_mut());
+        (*name, values.to_vec())
+    };
+    let series: Vec<(&str, Vec<f64>)> = ensembles.iter().map(of_each).collect();
+    let all = || series.iter().flat_map(|(_, values)| values);
+    let (low, high) = (
+        all().fold(f64::INFINITY, |low, s| low.min(*s)),
+        all().fold(f64::NEG_INFINITY, |high, s| high.max(*s)),
+    );
+    histograms(Panel::new("Action", "S", "p(S)"), low, high, &series)
+}
+
+/// Adds histograms of data between `low` and `high` to a panel.
+fn histograms(
+    panel: Panel,
+    low: f64,
+    high: f64,
+    series: &[(&str, Vec<f64>)],
+) -> Result<Panel, HistogramError> {
+    let margin = MARGIN * (high - low);
+    let empty = Histogram::new(low - margin, high + margin, BINS)?;
+    let add = |panel: Panel, (name, values): &(&str, Vec<f64>)| {
+        let mut histogram = empty.clone();
+        histogram.add(values);
         let density: Vec<f64> = histogram.density().iter().map(|bin| bin.value).collect();
-        panel = panel.steps(name, &histogram.edges(), &density);
-    }
-    Ok(panel)
+        panel.steps(name, &histogram.edges(), &density)
+    };
+    Ok(series.iter().fold(panel.legend(Corner::TopRight), add))
 }
