@@ -11,6 +11,8 @@ use crate::{Corner, Panel};
 const BINS: usize = 60;
 /// What is left free on either side of the data, in units of their range.
 const MARGIN: f64 = 0.025;
+/// Height of a panel in units of its largest bin: a peak may lie below the legend.
+const HEADROOM: f64 = 1.3;
 
 /// Histograms of the magnetisation, about zero.
 ///
@@ -54,11 +56,14 @@ fn histograms(
 ) -> Result<Panel, HistogramError> {
     let margin = MARGIN * (high - low);
     let empty = Histogram::new(low - margin, high + margin, BINS)?;
-    let add = |panel: Panel, (name, values): &(&str, Vec<f64>)| {
+    let density = |values: &Vec<f64>| -> Vec<f64> {
         let mut histogram = empty.clone();
         histogram.add(values);
-        let density: Vec<f64> = histogram.density().iter().map(|bin| bin.value).collect();
-        panel.steps(name, &histogram.edges(), &density)
+        histogram.density().iter().map(|bin| bin.value).collect()
     };
-    Ok(series.iter().fold(panel.legend(Corner::TopRight), add))
+    let densities: Vec<Vec<f64>> = series.iter().map(|(_, values)| density(values)).collect();
+    let top = densities.iter().flatten().fold(0.0, |top: f64, density| top.max(*density));
+    let panel = panel.legend(Corner::TopRight).y_range(0.0, HEADROOM * top);
+    let all = series.iter().zip(&densities);
+    Ok(all.fold(panel, |panel, ((name, _), density)| panel.steps(name, &empty.edges(), density)))
 }
