@@ -46,10 +46,10 @@ impl Options for VeArgs {
 fn work(all: &VeArgs) -> Result<(), Failure> {
     let args = &all.lattice;
     let out = args.common.out();
-    check_writable(out)?;
-    let checkpoint = out.join(CHECKPOINT);
     let action = args.action()?;
     all.score.check(&action, args.protocol)?;
+    check_writable(out)?;
+    let checkpoint = out.join(CHECKPOINT);
     let configs = args.configs.unwrap_or(CONFIGS);
     let mut results = args.results("lattice_phi4_ve");
 
