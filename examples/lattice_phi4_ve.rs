@@ -9,14 +9,14 @@ use std::time::Instant;
 use cumulants::Estimate;
 use cumulants::distances::kolmogorov_smirnov_two_sample;
 use examples::lattice::{
-    CHECKPOINT, Ensemble, LatticeArgs, ScoreArgs, Table, action_panel, forget, magnetisation_panel,
-    noise_levels, noised, simulate, table, time_of,
+    CHECKPOINT, Ensemble, LatticeArgs, ScoreArgs, Shells, Table, action_panel, correct, forget,
+    magnetisation_panel, noise_levels, noised, simulate, table, time_of,
 };
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
 };
 use lattice_phi4::{Measurements, MinMax, Observable, Phi4, Primary, Probe};
-use ndarray::Array2;
+use ndarray::{Array2, s};
 
 /// Configurations without `--configs`.
 const CONFIGS: usize = 10_000;
@@ -35,6 +35,10 @@ struct VeArgs {
 
     #[command(flatten)]
     score: ScoreArgs,
+
+    /// Trajectories of HMC with the true action that generated configurations are corrected by
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    correct: u64,
 }
 
 impl Options for VeArgs {
@@ -65,15 +69,22 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let (mut backward, mut pictures) = (Vec::new(), Vec::new());
     let levels = noise_levels(model.spectrum()).len();
     let mut seen = 0;
-    let generated = model.sample(fields.nrows(), args.common.seed, &mut |noise, x| {
+    let mut generated = model.sample(fields.nrows(), args.common.seed, &mut |noise, x| {
         seen += 1;
         if (levels - 1 - seen).is_multiple_of(STRIDE) {
             backward.push((noise, followed(&action, x)));
             pictures.push((noise, x.row(PICTURED).to_vec()));
         }
     })?;
-    let mut measured = Measurements::new(action.lattice());
-    measured.extend(generated.view());
+    let uncorrected = if all.correct > 0 {
+        let found = self::measured(&action, &generated);
+        let acceptance = correct(&action, &mut generated, all.correct, args.common.seed)?;
+        results = results.setting("correction", all.correct).setting("acceptance", acceptance);
+        Some(table(&action, &found, found.len())?)
+    } else {
+        None
+    };
+    let measured = measured(&action, &generated);
     let found = table(&action, &measured, measured.len())?;
     let sampling = start.elapsed();
 
@@ -94,12 +105,24 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
         .setting("seconds_train", train.as_secs_f64())
         .setting("seconds_sample", sampling.as_secs_f64());
     push_rows(&mut results, &target, &found);
+    for (observable, raw) in uncorrected.iter().flat_map(|table| &table.0) {
+        let known = target.get(*observable);
+        let row = Row::new(&observable.name(), "uncorrected", raw.value, raw.error);
+        results.push(row.target(known.value, known.error));
+    }
     push_residuals(
         &mut results,
         &action,
         &[("target", &ensemble.measured, ensemble.per_chain), ("generated", &measured, measured.len())],
     )?;
     push_normalised(&mut results, args, MinMax::of(fields.view())?.scale(), &target, &found);
+    let rows = fields.nrows().min(SHOWN);
+    let shells = Shells::new(action.lattice());
+    let wrong = shells.score_error(&*model.score()?, &action, fields.slice(s![..rows, ..]))?;
+    for (shell, wrong) in wrong.iter().enumerate() {
+        let quantity = format!("score_error_shell_{shell}");
+        results.push(Row::new(&quantity, "against the force", wrong.value, wrong.error));
+    }
     let p_value = same_magnetisation(&ensemble, &measured, &target)?;
     results.push(Row::new("ks_m_pvalue", "generated", p_value, 0.0));
     for (name, flow) in [("forward", &forward), ("backward", &backward)] {
@@ -125,6 +148,9 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     conclude(results, out, "lattice_propagator")?;
     forget(&checkpoint)
 }
+
+/// Configurations that the score is compared with the force on.
+const SHOWN: usize = 500;
 
 /// The configuration that is pictured, and the number of times.
 const PICTURED: usize = 0;
@@ -168,10 +194,15 @@ fn added(observable: Observable, s: f64) -> f64 {
 
 type Flow = [(f64, [Estimate; FOLLOWED.len()])];
 
-/// [`FOLLOWED`], with errors over configurations.
-fn followed(action: &Phi4, x: &Array2<f64>) -> [Estimate; FOLLOWED.len()] {
+fn measured(action: &Phi4, x: &Array2<f64>) -> Measurements {
     let mut measured = Measurements::new(action.lattice());
     measured.extend(x.view());
+    measured
+}
+
+/// [`FOLLOWED`], with errors over configurations.
+fn followed(action: &Phi4, x: &Array2<f64>) -> [Estimate; FOLLOWED.len()] {
+    let measured = measured(action, x);
     FOLLOWED.map(|observable| {
         observable
             .estimate(action, &measured, measured.len())

@@ -136,6 +136,12 @@ impl Chains {
         Self { first, ..self }
     }
 
+    /// A chain from each of these fields, shape `(chains, sites)`. The random numbers are those that [`hot`](Self::hot) chains of
+    /// the same seed are updated with.
+    pub fn from_fields(fields: Array2<f64>, seed: u64) -> Self {
+        Self::resumed(fields, 0, seed)
+    }
+
     /// Chains that go on from these fields.
     pub(crate) fn resumed(fields: Array2<f64>, sweeps: u64, seed: u64) -> Self {
         Self { fields, sweeps, seed, first: 0 }

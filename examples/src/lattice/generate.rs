@@ -46,9 +46,17 @@ impl Model {
     /// # Errors
     /// If a variance of the field is not a number.
     pub fn score(&self) -> Result<PerturbativeScore<Edm>, ParameterError> {
-        let levels = noise_levels(self.model.spectrum());
-        Ok(PerturbativeScore::new(self.model.clone(), Edm::new(2.0 * levels[levels.len() - 1])?))
+        Ok(PerturbativeScore::new(self.model.clone(), schedule(self.model.spectrum())?))
     }
+}
+
+/// The schedule of scores of fields with this spectrum: its time is the noise.
+///
+/// # Errors
+/// If a variance of the field is not a number.
+pub fn schedule(spectrum: &Spectrum) -> Result<Edm, ParameterError> {
+    let levels = noise_levels(spectrum);
+    Edm::new(2.0 * levels[levels.len() - 1])
 }
 
 /// Standard deviations of the noise, ascending, for sampling a field with this spectrum.

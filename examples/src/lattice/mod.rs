@@ -1,6 +1,7 @@
 //! What the lattice examples share: options, ensembles with their certificate, the table of observables, momentum
 //! shells, noise, and scores.
 
+mod correct;
 mod cost;
 mod ensemble;
 mod generate;
@@ -12,13 +13,14 @@ mod shells;
 mod table;
 mod unet;
 
+pub use correct::correct;
 pub use cost::{CHAINS, Cost, WATCHED, chain_cost, pilot_spectrum};
 pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
-pub use generate::{Model, draw, fit, fit_gaussian, noise_levels, path_sampler, sample};
+pub use generate::{Model, draw, fit, fit_gaussian, noise_levels, path_sampler, sample, schedule};
 pub use noising::{SIGMA, noised, time_of};
 pub use options::{LatticeArgs, Protocol, Size};
 pub use panels::{action_panel, magnetisation_panel};
 pub use score::{Learned, ScoreArgs, ScoreKind};
 pub use shells::Shells;
 pub use table::{Table, table};
-pub use unet::{MixedTarget, UnetArgs, UnetScore, learn, scales};
+pub use unet::{MixedTarget, UnetArgs, learn, scales};

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use lattice_phi4::{FittedScore, Phi4, Spectrum};
+use lattice_phi4::{DomainScore, FittedScore, Phi4, SpectralScore, Spectrum};
 use ndarray::Array2;
+use sde_core::ScoreModel;
 
 use super::{
-    LatticeArgs, MixedTarget, Model, Protocol, UnetArgs, UnetScore, draw, fit, fit_gaussian, learn,
-    noise_levels, sample,
+    LatticeArgs, MixedTarget, Model, Protocol, UnetArgs, draw, fit, fit_gaussian, learn, noise_levels,
+    sample, schedule,
 };
 use crate::{Failure, args::positive};
 
@@ -48,7 +49,6 @@ pub struct ScoreArgs {
 }
 
 /// A score that fields can be drawn from.
-#[derive(Debug)]
 pub enum Learned {
     /// Fitted: a few coefficients, or none.
     Fitted(Model),
@@ -57,7 +57,7 @@ pub enum Learned {
         /// What its Gaussian part has, about zero.
         spectrum: Spectrum,
         /// The score.
-        score: Box<UnetScore>,
+        score: Box<dyn ScoreModel + Sync>,
     },
 }
 
@@ -98,10 +98,6 @@ impl ScoreArgs {
         out: &Path,
     ) -> Result<Learned, Failure> {
         let spectrum = Spectrum::of_ensemble(action.lattice(), 0.0, fields.view())?;
-        let target = match args.protocol {
-            Protocol::Equilibrium => MixedTarget::equilibrium(&spectrum, action),
-            Protocol::Paper => MixedTarget::domains(action, FADING),
-        };
         // As often as all extents can be halved.
         let halvings = action.lattice().extents().iter().map(|extent| extent.trailing_zeros()).min();
         let levels = (halvings.unwrap_or(0) as usize).clamp(1, CHANNELS.len());
@@ -110,7 +106,19 @@ impl ScoreArgs {
             steps: self.training_steps as u64,
             seed: args.common.seed,
         };
-        let score = Box::new(learn(&spectrum, fields, &target, &settings, Some(&out.join(NET)))?);
+        let (edm, checkpoint) = (schedule(&spectrum)?, out.join(NET));
+        let gaussian = SpectralScore::new(&spectrum, edm);
+        let score: Box<dyn ScoreModel + Sync> = match args.protocol {
+            Protocol::Equilibrium => {
+                let target = MixedTarget::equilibrium(&spectrum, action);
+                Box::new(learn(&spectrum, &gaussian, fields, &target, &settings, Some(&checkpoint))?)
+            }
+            Protocol::Paper => {
+                let base = DomainScore::new(action, gaussian, edm)?;
+                let target = MixedTarget::domains(action, FADING);
+                Box::new(learn(&spectrum, &base, fields, &target, &settings, Some(&checkpoint))?)
+            }
+        };
         Ok(Learned::Net { spectrum, score })
     }
 
@@ -154,6 +162,17 @@ impl Learned {
             Self::Fitted(model) => model.model.spectrum(),
             Self::Net { spectrum, .. } => spectrum,
         }
+    }
+
+    /// The score; its time is the noise.
+    ///
+    /// # Errors
+    /// If a variance of the field is not a number.
+    pub fn score(&self) -> Result<Box<dyn ScoreModel + '_>, Failure> {
+        Ok(match self {
+            Self::Fitted(model) => Box::new(model.score()?),
+            Self::Net { score, .. } => Box::new(score),
+        })
     }
 
     /// Whether it describes one sign of the magnetisation.

@@ -9,8 +9,10 @@
 //! where `p_1` is the smallest momentum above zero. Shell 0 is the zero mode alone; none is empty, as along an axis `|p|` grows
 //! by steps of at most `|p_1|`.
 
-use lattice_phi4::{Lattice, Orbits, propagator};
+use cumulants::Estimate;
+use lattice_phi4::{Lattice, Orbits, Phi4, propagator};
 use ndarray::{Array2, ArrayView2};
+use sde_core::{EvalError, ScoreModel, Target};
 
 /// The momentum shells of a lattice.
 ///
@@ -76,6 +78,36 @@ impl Shells {
         }
         rows
     }
+
+    /// What a score without noise is wrong by, against the force `F = -dS/dphi` that it should be, for every shell
+    ///
+    /// ```text
+    /// sum over p of < |s(phi, 0) - F(phi)|_p^2 >  /  sum over p of < |F(phi)|_p^2 > ,
+    /// ```
+    ///
+    /// with its error over configurations.
+    ///
+    /// # Errors
+    /// Of the score.
+    pub fn score_error(
+        &self,
+        score: &dyn ScoreModel,
+        action: &Phi4,
+        fields: ArrayView2<'_, f64>,
+    ) -> Result<Vec<Estimate>, EvalError> {
+        let (mut wrong, mut force) = (Array2::zeros(fields.dim()), Array2::zeros(fields.dim()));
+        score.score(fields, 0.0, wrong.view_mut())?;
+        action.force(fields, force.view_mut());
+        wrong -= &force;
+        let (wrong, force) = (self.propagator(wrong.view()), self.propagator(force.view()));
+        let ratio = |shell: usize| {
+            let (wrong, force) = (wrong.column(shell), force.column(shell));
+            let (value, n) = (wrong.sum() / force.sum(), force.len() as f64);
+            let square: f64 = wrong.iter().zip(force).map(|(w, f)| (w - value * f).powi(2)).sum();
+            Estimate { value, error: square.sqrt() / force.sum() * (n / (n - 1.0)).sqrt() }
+        };
+        Ok((0..self.momentum_squared.len()).map(ratio).collect())
+    }
 }
 
 fn average(shares: &[(usize, f64)], shells: usize, by_orbit: &[f64]) -> Vec<f64> {
@@ -87,7 +119,8 @@ fn average(shares: &[(usize, f64)], shells: usize, by_orbit: &[f64]) -> Vec<f64>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sde_core::{Noise, NormalSource};
+    use lattice_phi4::{SpectralScore, Spectrum};
+    use sde_core::{Batch, BatchMut, Edm, Noise, NormalSource};
 
     #[test]
     fn shells_of_the_papers_lattice() {
@@ -105,6 +138,32 @@ mod tests {
         for extents in [&[2, 2][..], &[3, 2], &[16, 2], &[2, 63], &[64, 5], &[2, 3, 2], &[31, 2, 4]] {
             let shells = Shells::new(&Lattice::new(extents).unwrap());
             assert!(shells.momentum_squared().windows(2).all(|pair| pair[0] < pair[1]), "{extents:?}");
+        }
+    }
+
+    #[test]
+    fn a_score_that_is_a_tenth_short_is_wrong_by_a_hundredth_everywhere() {
+        let action = Phi4::new(Lattice::new(&[8, 8]).unwrap(), 0.2, 0.0).unwrap();
+        let spectrum = Spectrum::free(action.lattice(), 0.2).unwrap();
+        let exact = SpectralScore::new(&spectrum, Edm::new(10.0).unwrap());
+        let mut fields = Array2::zeros((20, 64));
+        Noise::new(9, 0).block(0, 0).fill(0, fields.as_slice_mut().unwrap());
+        let short = Scaled(&exact, 0.9);
+        let shells = Shells::new(action.lattice());
+        for (score, known) in [(&exact as &dyn ScoreModel, 0.0), (&short, 0.01)] {
+            for error in shells.score_error(score, &action, fields.view()).unwrap() {
+                assert!((error.value - known).abs() < 1e-14 && error.error < 1e-14);
+            }
+        }
+    }
+
+    struct Scaled<'a>(&'a dyn ScoreModel, f64);
+
+    impl ScoreModel for Scaled<'_> {
+        fn score(&self, x: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
+            self.0.score(x, t, out.view_mut())?;
+            out *= self.1;
+            Ok(())
         }
     }
 

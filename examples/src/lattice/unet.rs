@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use lattice_phi4::{FieldTransform, Orbits, Phi4, SpectralScore, Spectrum};
+use lattice_phi4::{FieldTransform, Orbits, Phi4, Spectrum};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
@@ -12,13 +12,10 @@ use score_nets::{
     AdamConfig, FieldBatches, FieldBatchesConfig, FieldScales, FieldTarget, LatticeScore, LearningRate,
     OddUnet, OddUnetConfig, TrainConfig, Trainer,
 };
-use sde_core::{Edm, ParameterError, Target};
+use sde_core::{Edm, ScoreModel, Target};
 
-use super::noise_levels;
+use super::{noise_levels, schedule};
 use crate::{Failure, Progress};
-
-/// The score: a net on top of the Gaussian one.
-pub type UnetScore = LatticeScore<SpectralScore<Edm>, Edm>;
 
 /// How a net is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,22 +50,21 @@ pub fn scales(spectrum: &Spectrum) -> FieldScales {
     FieldScales { extents, deviation, noise, width: levels.iter().map(width).collect() }
 }
 
-/// Trains a net on an ensemble, or goes on from the checkpoint of a run that was stopped, and makes a score of it.
+/// Trains a net on top of `base`, whose time is the noise, on an ensemble, or goes on from the checkpoint of a run that was stopped, and makes a score of it.
 ///
 /// # Errors
 /// Of the ensemble, of a checkpoint that is damaged or of another run, or of a run that diverges.
-pub fn learn(
+pub fn learn<B: ScoreModel + Clone + Sync>(
     spectrum: &Spectrum,
+    base: &B,
     fields: &Array2<f64>,
     target: &dyn FieldTarget,
     args: &UnetArgs,
     checkpoint: Option<&Path>,
-) -> Result<UnetScore, Failure> {
+) -> Result<LatticeScore<B, Edm>, Failure> {
     let scales = scales(spectrum);
-    let edm = schedule(&scales)?;
-    let base = SpectralScore::new(spectrum, edm);
     let settings = FieldBatchesConfig { seed: args.seed, ..FieldBatchesConfig::default() };
-    let source = FieldBatches::new(fields, &base, scales.clone(), settings)?.with_target(target);
+    let source = FieldBatches::new(fields, base, scales.clone(), settings)?.with_target(target);
     let config = TrainConfig {
         steps: args.steps,
         learning_rate: LearningRate::WarmupCosine {
@@ -97,11 +93,7 @@ pub fn learn(
         ControlFlow::Continue(())
     })?;
     bar.finish();
-    Ok(LatticeScore::new(base.clone(), &trained.net, edm))
-}
-
-fn schedule(scales: &FieldScales) -> Result<Edm, ParameterError> {
-    Edm::new(2.0 * scales.deviation * scales.range().1)
+    Ok(LatticeScore::new(base.clone(), &trained.net, schedule(spectrum)?))
 }
 
 /// A target of low variance from the force `F = -dS/dphi`, mode by mode
@@ -179,7 +171,7 @@ impl FieldTarget for MixedTarget<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lattice_phi4::Lattice;
+    use lattice_phi4::{Lattice, SpectralScore};
     use score_nets::Denoising;
     use sde_core::{Noise, NormalSource, VarianceExpanding};
 
