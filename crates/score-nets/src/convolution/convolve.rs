@@ -1,0 +1,149 @@
+//! A periodic convolution with a 3 x 3 kernel, straight from its definition.
+//!
+//! A tile is four outputs at sixteen sites, in registers through all inputs and their nine neighbours. Inputs come in blocks whose
+//! padded planes stay in the second-level cache, their part around a tile in the first, while kernels pass by in the order in
+//! which they are used. Every output is one sum in the order of the inputs and neighbours, wherever it lies.
+
+use super::planes::Extents;
+use super::tile::{FACTORS, LANES, Sums, VECTORS, accumulate};
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+/// Inputs of a block.
+const BLOCK: usize = 32;
+
+/// A kernel as nine matrices (outputs, inputs) in a slice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kernel<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) outputs: usize,
+    pub(super) inputs: usize,
+    /// From one output, and from one input, to the next.
+    pub(super) strides: [usize; 2],
+    /// Whether the last of the nine comes first.
+    pub(super) turned: bool,
+}
+
+impl Kernel<'_> {
+    /// The numbers in the order of use: by block of inputs, group of outputs, input, neighbour; zeros fill the last group.
+    fn packed(self) -> Vec<[f32; FACTORS]> {
+        let mut packed = Vec::with_capacity(self.outputs.div_ceil(FACTORS) * self.inputs * 9);
+        for block in (0..self.inputs).step_by(BLOCK) {
+            for group in (0..self.outputs).step_by(FACTORS) {
+                for input in block..self.inputs.min(block + BLOCK) {
+                    for place in 0..9 {
+                        let place = if self.turned { 8 - place } else { place };
+                        let at =
+                            |output| self.values[output * self.strides[0] + input * self.strides[1] + place];
+                        packed.push(std::array::from_fn(|f| {
+                            if group + f < self.outputs { at(group + f) } else { 0.0 }
+                        }));
+                    }
+                }
+            }
+        }
+        packed
+    }
+}
+
+/// Where the vectors of a lattice lie.
+struct Places {
+    extents: Extents,
+    /// Numbers of a padded plane, and those that the last vector reads beyond it.
+    plane: usize,
+    /// For every tile and vector the place of its first neighbour in a plane, and its own in an output.
+    tiles: Vec<[[usize; 2]; VECTORS]>,
+    /// Distances of neighbours in the planes of a block.
+    offsets: Vec<usize>,
+    /// Numbers of an output: its sites, or where vectors do not fit its rows, rows with the two sites of each that are thrown away.
+    output: usize,
+}
+
+impl Places {
+    fn new(extents: Extents) -> Self {
+        let (pitch, whole) = (extents.pitch(), extents.w.is_multiple_of(LANES));
+        let vectors: Vec<[usize; 2]> = if whole {
+            let row =
+                |row| (0..extents.w).step_by(LANES).map(move |at| [row * pitch + at, row * extents.w + at]);
+            (0..extents.h).flat_map(row).collect()
+        } else {
+            (0..extents.h * pitch).step_by(LANES).map(|at| [at, at]).collect()
+        };
+        // The last tile may have its last vector twice: both sums are the same.
+        let tile = |tile: &[[usize; 2]]| std::array::from_fn(|v| tile[v.min(tile.len() - 1)]);
+        let plane = extents.rows() * pitch + 2 + LANES;
+        Self {
+            extents,
+            plane,
+            tiles: vectors.chunks(VECTORS).map(tile).collect(),
+            offsets: (0..9 * BLOCK).map(|k| k / 9 * plane + k % 9 / 3 * pitch + k % 3).collect(),
+            output: if whole { extents.sites() } else { (extents.h * pitch).next_multiple_of(LANES) },
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.output == self.extents.sites()
+    }
+}
+
+/// The convolution of every sample of `x`.
+pub(super) fn convolve(x: &[f32], extents: Extents, kernel: Kernel<'_>) -> Vec<f32> {
+    let (from, to) = (kernel.inputs * extents.sites(), kernel.outputs * extents.sites());
+    let places = Places::new(extents);
+    let packed = kernel.packed();
+    let mut y = vec![0.0; x.len() / from * to];
+    let scratch = || {
+        let lines = if places.is_whole() { 0 } else { kernel.outputs * places.output };
+        (vec![0.0; BLOCK.min(kernel.inputs) * places.plane], vec![0.0; lines])
+    };
+    y.par_chunks_exact_mut(to).zip(x.par_chunks_exact(from)).for_each_init(
+        scratch,
+        |(planes, lines), (y, x)| {
+            if places.is_whole() {
+                sample(x, &packed, &places, planes, y);
+                return;
+            }
+            lines.fill(0.0);
+            sample(x, &packed, &places, planes, lines);
+            for (y, line) in y.chunks_exact_mut(extents.sites()).zip(lines.chunks_exact(places.output)) {
+                for (y, line) in y.chunks_exact_mut(extents.w).zip(line.chunks_exact(extents.pitch())) {
+                    y.copy_from_slice(&line[..extents.w]);
+                }
+            }
+        },
+    );
+    y
+}
+
+/// Adds the convolution of one sample to `y`, outputs one after the other.
+#[multiversion(targets("x86_64+avx2+fma+bmi2"))]
+fn sample(x: &[f32], packed: &[[f32; FACTORS]], places: &Places, planes: &mut [f32], y: &mut [f32]) {
+    let groups = (y.len() / places.output).div_ceil(FACTORS);
+    let mut packed = packed;
+    for x in x.chunks(BLOCK * places.extents.sites()) {
+        places.extents.pad(x, planes, places.plane);
+        let terms = 9 * (x.len() / places.extents.sites());
+        let offsets = &places.offsets[..terms];
+        // From the first neighbour of one vector to the end of its last.
+        let span = offsets[terms - 1] + LANES;
+        let (kernels, rest) = packed.split_at(groups * terms);
+        packed = rest;
+        for tile in &places.tiles {
+            let lines = tile.map(|[from, _]| &planes[from..][..span]);
+            for (y, factors) in y.chunks_mut(FACTORS * places.output).zip(kernels.chunks_exact(terms)) {
+                let mut sums: Sums = [[[0.0; LANES]; VECTORS]; FACTORS];
+                for (sums, y) in sums.iter_mut().zip(y.chunks_exact(places.output)) {
+                    for v in 0..VECTORS {
+                        sums[v].copy_from_slice(&y[tile[v][1]..][..LANES]);
+                    }
+                }
+                accumulate(&mut sums, factors, lines, offsets);
+                for (sums, y) in sums.iter().zip(y.chunks_exact_mut(places.output)) {
+                    for v in 0..VECTORS {
+                        y[tile[v][1]..][..LANES].copy_from_slice(&sums[v]);
+                    }
+                }
+            }
+        }
+    }
+}
