@@ -14,17 +14,27 @@ const BLOCK: usize = 32;
 
 /// A kernel as nine matrices (outputs, inputs) in a slice.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kernel<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) outputs: usize,
-    pub(super) inputs: usize,
+pub(crate) struct Kernel<'a> {
+    values: &'a [f32],
+    outputs: usize,
+    inputs: usize,
     /// From one output, and from one input, to the next.
-    pub(super) strides: [usize; 2],
+    strides: [usize; 2],
     /// Whether the last of the nine comes first.
-    pub(super) turned: bool,
+    turned: bool,
 }
 
-impl Kernel<'_> {
+impl<'a> Kernel<'a> {
+    /// A kernel of shape `(outputs, inputs, 3, 3)`.
+    pub(crate) fn new(values: &'a [f32], [outputs, inputs]: [usize; 2]) -> Self {
+        Self { values, outputs, inputs, strides: [9 * inputs, 9], turned: false }
+    }
+
+    /// The kernel that takes the gradient of what a kernel of shape `(outputs, inputs, 3, 3)` gives to that of what it is given.
+    pub(crate) fn adjoint(values: &'a [f32], [outputs, inputs]: [usize; 2]) -> Self {
+        Self { values, outputs: inputs, inputs: outputs, strides: [9, 9 * inputs], turned: true }
+    }
+
     /// The numbers in the order of use: by block of inputs, group of outputs, input, neighbour; zeros fill the last group.
     fn packed(self) -> Vec<[f32; FACTORS]> {
         let mut packed = Vec::with_capacity(self.outputs.div_ceil(FACTORS) * self.inputs * 9);
@@ -47,6 +57,7 @@ impl Kernel<'_> {
 }
 
 /// Where the vectors of a lattice lie.
+#[derive(Clone, Debug)]
 struct Places {
     extents: Extents,
     /// Numbers of a padded plane, and those that the last vector reads beyond it.
@@ -86,32 +97,55 @@ impl Places {
     }
 }
 
+/// A kernel made ready for many samples.
+#[derive(Clone, Debug)]
+pub(crate) struct Convolver {
+    inputs: usize,
+    outputs: usize,
+    packed: Vec<[f32; FACTORS]>,
+    places: Places,
+}
+
+/// Memory that a [`Convolver`] works in; one serves all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Planes {
+    padded: Vec<f32>,
+    lines: Vec<f32>,
+}
+
+impl Convolver {
+    pub(crate) fn new(kernel: Kernel<'_>, extents: Extents) -> Self {
+        let Kernel { inputs, outputs, .. } = kernel;
+        Self { inputs, outputs, packed: kernel.packed(), places: Places::new(extents) }
+    }
+
+    /// Adds the convolution of one sample to `y`.
+    pub(crate) fn add(&self, x: &[f32], planes: &mut Planes, y: &mut [f32]) {
+        let Planes { padded, lines } = planes;
+        let extents = self.places.extents;
+        padded.resize(BLOCK.min(self.inputs) * self.places.plane, 0.0);
+        if self.places.is_whole() {
+            sample(x, &self.packed, &self.places, padded, y);
+            return;
+        }
+        lines.clear();
+        lines.resize(self.outputs * self.places.output, 0.0);
+        sample(x, &self.packed, &self.places, padded, lines);
+        for (y, line) in y.chunks_exact_mut(extents.sites()).zip(lines.chunks_exact(self.places.output)) {
+            for (y, line) in y.chunks_exact_mut(extents.w).zip(line.chunks_exact(extents.pitch())) {
+                y.iter_mut().zip(line).for_each(|(y, line)| *y += line);
+            }
+        }
+    }
+}
+
 /// The convolution of every sample of `x`.
 pub(super) fn convolve(x: &[f32], extents: Extents, kernel: Kernel<'_>) -> Vec<f32> {
-    let (from, to) = (kernel.inputs * extents.sites(), kernel.outputs * extents.sites());
-    let places = Places::new(extents);
-    let packed = kernel.packed();
+    let convolver = Convolver::new(kernel, extents);
+    let [from, to] = [convolver.inputs, convolver.outputs].map(|channels| channels * extents.sites());
     let mut y = vec![0.0; x.len() / from * to];
-    let scratch = || {
-        let lines = if places.is_whole() { 0 } else { kernel.outputs * places.output };
-        (vec![0.0; BLOCK.min(kernel.inputs) * places.plane], vec![0.0; lines])
-    };
-    y.par_chunks_exact_mut(to).zip(x.par_chunks_exact(from)).for_each_init(
-        scratch,
-        |(planes, lines), (y, x)| {
-            if places.is_whole() {
-                sample(x, &packed, &places, planes, y);
-                return;
-            }
-            lines.fill(0.0);
-            sample(x, &packed, &places, planes, lines);
-            for (y, line) in y.chunks_exact_mut(extents.sites()).zip(lines.chunks_exact(places.output)) {
-                for (y, line) in y.chunks_exact_mut(extents.w).zip(line.chunks_exact(extents.pitch())) {
-                    y.copy_from_slice(&line[..extents.w]);
-                }
-            }
-        },
-    );
+    let samples = y.par_chunks_exact_mut(to).zip(x.par_chunks_exact(from));
+    samples.for_each_init(Planes::default, |planes, (y, x)| convolver.add(x, planes, y));
     y
 }
 

@@ -20,60 +20,108 @@ const WIDE: usize = LANES * VECTORS;
 const SITES: usize = 128;
 
 /// The correlation of `x` with `g`, shape `(outputs, inputs, 3, 3)`.
-pub(super) fn correlate(x: &[f32], g: &[f32], [inputs, outputs]: [usize; 2], extents: Extents) -> Vec<f32> {
-    let exchanged = outputs > inputs;
-    let ((wide, wides), (narrow, narrows)) =
-        if exchanged { ((g, outputs), (x, inputs)) } else { ((x, inputs), (g, outputs)) };
-    let samples = |channels| BLOCK * channels * extents.sites();
-    let blocks = wide.par_chunks(samples(wides)).zip(narrow.par_chunks(samples(narrows)));
-    let parts: Vec<Vec<Sums>> =
-        blocks.map(|(wide, narrow)| block(wide, narrow, [wides, narrows], extents)).collect();
-
-    let mut kernel = vec![0.0; outputs * inputs * 9];
-    let groups = narrows.div_ceil(FACTORS);
-    for part in parts {
-        for (tile, sums) in part.iter().enumerate() {
-            let (first_wide, first_narrow, place) =
-                (tile / 9 / groups * WIDE, tile / 9 % groups * FACTORS, tile % 9);
-            for narrow in first_narrow..narrows.min(first_narrow + FACTORS) {
-                let sums = sums[narrow - first_narrow].as_flattened();
-                for wide in first_wide..wides.min(first_wide + WIDE) {
-                    let at = if exchanged {
-                        (wide * inputs + narrow) * 9 + 8 - place
-                    } else {
-                        (narrow * inputs + wide) * 9 + place
-                    };
-                    kernel[at] += sums[wide - first_wide];
-                }
+pub(super) fn correlate(x: &[f32], g: &[f32], channels: [usize; 2], extents: Extents) -> Vec<f32> {
+    let correlator = Correlator::new(channels, extents);
+    let [outputs, inputs] = channels.map(|channels| channels * extents.sites());
+    let parts: Vec<Vec<Sums>> = x
+        .par_chunks(BLOCK * inputs)
+        .zip(g.par_chunks(BLOCK * outputs))
+        .map(|(x, g)| {
+            let (mut sums, mut transposed) = (correlator.sums(), Transposed::default());
+            for (x, g) in x.chunks_exact(inputs).zip(g.chunks_exact(outputs)) {
+                correlator.add(x, g, &mut transposed, &mut sums);
             }
-        }
-    }
+            sums
+        })
+        .collect();
+    let mut kernel = vec![0.0; channels[0] * channels[1] * 9];
+    parts.iter().for_each(|sums| correlator.add_to_kernel(sums, &mut kernel));
     kernel
 }
 
-/// The sums of a block of samples, by group of wide channels, group of narrow ones, neighbour.
-fn block(wide: &[f32], narrow: &[f32], [wides, narrows]: [usize; 2], extents: Extents) -> Vec<Sums> {
-    let sites = extents.sites();
-    let groups = [wides.div_ceil(WIDE), narrows.div_ceil(FACTORS)];
-    let mut sums = vec![[[[0.0; LANES]; VECTORS]; FACTORS]; groups[0] * groups[1] * 9];
-    // Room to begin where a line of the cache begins: no vector then lies across two of them.
-    let padded = extents.rows() * extents.pitch() * WIDE;
-    let mut room = vec![0.0; padded + WIDE];
-    let aligned = room.as_ptr().align_offset(size_of::<f32>() * WIDE).min(WIDE);
-    let planes = &mut room[aligned..aligned + padded];
-    let mut factors = vec![[0.0; FACTORS]; groups[1] * sites];
-    for (wide, narrow) in wide.chunks_exact(wides * sites).zip(narrow.chunks_exact(narrows * sites)) {
+/// Correlations of one shape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Correlator {
+    outputs: usize,
+    inputs: usize,
+    extents: Extents,
+}
+
+/// Memory that a [`Correlator`] works in; one serves all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Transposed {
+    wide: Vec<f32>,
+    narrow: Vec<[f32; FACTORS]>,
+}
+
+impl Correlator {
+    /// For the gradient of a kernel of shape `(outputs, inputs, 3, 3)`.
+    pub(crate) fn new([outputs, inputs]: [usize; 2], extents: Extents) -> Self {
+        Self { outputs, inputs, extents }
+    }
+
+    /// Whether `g` takes the place of `x`.
+    fn is_exchanged(self) -> bool {
+        self.outputs > self.inputs
+    }
+
+    /// Numbers of channels: the larger, and the smaller.
+    fn channels(self) -> [usize; 2] {
+        [self.outputs.max(self.inputs), self.outputs.min(self.inputs)]
+    }
+
+    /// Zeros to add to, by group of wide channels, group of narrow ones, neighbour.
+    pub(crate) fn sums(self) -> Vec<Sums> {
+        let [wide, narrow] = self.channels();
+        vec![[[[0.0; LANES]; VECTORS]; FACTORS]; wide.div_ceil(WIDE) * narrow.div_ceil(FACTORS) * 9]
+    }
+
+    /// Adds the correlation of one sample.
+    pub(crate) fn add(self, x: &[f32], g: &[f32], transposed: &mut Transposed, sums: &mut [Sums]) {
+        let (wide, narrow) = if self.is_exchanged() { (g, x) } else { (x, g) };
+        let (extents, sites) = (self.extents, self.extents.sites());
+        let groups = self.channels()[1].div_ceil(FACTORS);
+
+        // Room to begin where a line of the cache begins: no vector then lies across two of them.
+        let padded = extents.rows() * extents.pitch() * WIDE;
+        let room = &mut transposed.wide;
+        room.resize(padded + WIDE, 0.0);
+        let aligned = room.as_ptr().align_offset(size_of::<f32>() * WIDE).min(WIDE);
+        let planes = &mut room[aligned..aligned + padded];
+
+        let factors = &mut transposed.narrow;
+        factors.clear();
+        factors.resize(groups * sites, [0.0; FACTORS]);
         for (narrow, factors) in narrow.chunks(FACTORS * sites).zip(factors.chunks_exact_mut(sites)) {
             for (f, narrow) in narrow.chunks_exact(sites).enumerate() {
                 factors.iter_mut().zip(narrow).for_each(|(factors, narrow)| factors[f] = *narrow);
             }
         }
-        for (wide, sums) in wide.chunks(WIDE * sites).zip(sums.chunks_exact_mut(groups[1] * 9)) {
+        for (wide, sums) in wide.chunks(WIDE * sites).zip(sums.chunks_exact_mut(groups * 9)) {
             transpose(wide, extents, planes);
-            group(planes, &factors, extents, sums);
+            group(planes, factors, extents, sums);
         }
     }
-    sums
+
+    /// Adds the sums to a kernel of shape `(outputs, inputs, 3, 3)`.
+    pub(crate) fn add_to_kernel(self, sums: &[Sums], kernel: &mut [f32]) {
+        let [wides, narrows] = self.channels();
+        let groups = narrows.div_ceil(FACTORS);
+        for (tile, sums) in sums.iter().enumerate() {
+            let (first_wide, first_narrow) = (tile / 9 / groups * WIDE, tile / 9 % groups * FACTORS);
+            for (narrow, sums) in (first_narrow..narrows).zip(sums) {
+                for (wide, sum) in (first_wide..wides).zip(sums.as_flattened()) {
+                    // Seen from the other side the neighbours lie opposite.
+                    let at = if self.is_exchanged() {
+                        (wide * self.inputs + narrow) * 9 + 8 - tile % 9
+                    } else {
+                        (narrow * self.inputs + wide) * 9 + tile % 9
+                    };
+                    kernel[at] += sum;
+                }
+            }
+        }
+    }
 }
 
 /// Writes the padded planes of up to [`WIDE`] channels, channels innermost.

@@ -15,9 +15,13 @@ mod planes;
 mod tile;
 
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
-use convolve::{Kernel, convolve};
+use convolve::convolve;
 use correlate::correlate;
-use planes::Extents;
+
+pub(crate) use convolve::{Convolver, Kernel, Planes};
+pub(crate) use correlate::{Correlator, Transposed};
+pub(crate) use planes::Extents;
+pub(crate) use tile::Sums;
 
 /// The periodic convolution of `x`, shape `(batch, in, h, w)`, with a kernel of shape `(out, in, 3, 3)`, without a bias:
 ///
@@ -74,9 +78,7 @@ impl CustomOp2 for Convolution {
         let (batch, inputs, h, w) = x_layout.shape().dims4()?;
         let outputs = kernel_layout.shape().dims4()?.0;
         let (x, kernel) = (numbers(x, x_layout)?, numbers(kernel, kernel_layout)?);
-        let strides = [9 * inputs, 9];
-        let kernel = Kernel { values: kernel, outputs, inputs, strides, turned: false };
-        let y = convolve(x, Extents { h, w }, kernel);
+        let y = convolve(x, Extents { h, w }, Kernel::new(kernel, [outputs, inputs]));
         Ok((CpuStorage::F32(y), (batch, outputs, h, w).into()))
     }
 
@@ -107,13 +109,11 @@ impl CustomOp2 for InputGradient {
         kernel: &CpuStorage,
         kernel_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (batch, inputs, h, w) = gradient_layout.shape().dims4()?;
-        let outputs = kernel_layout.shape().dims4()?.1;
+        let (batch, outputs, h, w) = gradient_layout.shape().dims4()?;
+        let inputs = kernel_layout.shape().dims4()?.1;
         let (gradient, kernel) = (numbers(gradient, gradient_layout)?, numbers(kernel, kernel_layout)?);
-        let strides = [9, 9 * outputs];
-        let kernel = Kernel { values: kernel, outputs, inputs, strides, turned: true };
-        let x = convolve(gradient, Extents { h, w }, kernel);
-        Ok((CpuStorage::F32(x), (batch, outputs, h, w).into()))
+        let x = convolve(gradient, Extents { h, w }, Kernel::adjoint(kernel, [outputs, inputs]));
+        Ok((CpuStorage::F32(x), (batch, inputs, h, w).into()))
     }
 }
 
@@ -132,7 +132,7 @@ impl CustomOp2 for KernelGradient {
         let (_, inputs, h, w) = x_layout.shape().dims4()?;
         let outputs = gradient_layout.shape().dims4()?.1;
         let (x, gradient) = (numbers(x, x_layout)?, numbers(gradient, gradient_layout)?);
-        let sum = correlate(x, gradient, [inputs, outputs], Extents { h, w });
+        let sum = correlate(x, gradient, [outputs, inputs], Extents { h, w });
         Ok((CpuStorage::F32(sum), (outputs, inputs, 3, 3).into()))
     }
 }

@@ -2,13 +2,13 @@
 
 /// The extents of a lattice.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extents {
-    pub(super) h: usize,
-    pub(super) w: usize,
+pub(crate) struct Extents {
+    pub(crate) h: usize,
+    pub(crate) w: usize,
 }
 
 impl Extents {
-    pub(super) fn sites(self) -> usize {
+    pub(crate) fn sites(self) -> usize {
         self.h * self.w
     }
 

@@ -8,7 +8,7 @@ pub(super) const VECTORS: usize = 2;
 pub(super) const FACTORS: usize = 4;
 
 /// `FACTORS x VECTORS` sums, few enough that an AVX2 core keeps all in registers with what it multiplies.
-pub(super) type Sums = [[[f32; LANES]; VECTORS]; FACTORS];
+pub(crate) type Sums = [[[f32; LANES]; VECTORS]; FACTORS];
 
 /// `sums[f][v] += sum over k of factors[k][f] lines[v][offsets[k]..][..LANES]`, in the order of `k`.
 ///
