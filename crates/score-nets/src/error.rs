@@ -48,6 +48,14 @@ pub enum NetError {
         /// What it must be a multiple of.
         stride: usize,
     },
+    /// Groups hold equally many channels.
+    #[error("{groups} groups must divide {channels} channels")]
+    Groups {
+        /// Channels of a layer.
+        channels: usize,
+        /// What was given.
+        groups: usize,
+    },
     /// A scale of the fields is out of its domain.
     #[error("{name}[{index}] = {value} must be finite and positive, and noise levels must ascend")]
     Scale {

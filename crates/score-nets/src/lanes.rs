@@ -79,6 +79,20 @@ vectorised! {
     }
 }
 
+/// The sum of `term` over two slices of equal length, in sixteen lanes: the order of the additions is the same on every machine.
+#[inline(always)]
+pub(crate) fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    for (a, b) in whole_a.iter().zip(whole_b) {
+        for lane in 0..16 {
+            lanes[lane] += term(a[lane], b[lane]);
+        }
+    }
+    let rest: f32 = rest_a.iter().zip(rest_b).map(|(a, b)| term(*a, *b)).sum();
+    lanes.iter().sum::<f32>() + rest
+}
+
 /// The sum of partial sums, halves first.
 #[inline(always)]
 fn total(mut sums: [f32; SUMS]) -> f32 {

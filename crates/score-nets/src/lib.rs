@@ -16,7 +16,8 @@
 //! 6. [`MlpGraph`]: the same net in candle, for automatic differentiation and other devices.
 //! 7. On a lattice: [`OddUnet`] corrects any base score, [`LatticeScore`]; [`FieldBatches`] show it configurations from memory or
 //!    disk, with denoising or a [`FieldTarget`] of lower variance; [`information_rates`] say what it has learnt. [`Net`] is what
-//!    the loop asks of either net.
+//!    the loop asks of every net.
+//! 8. The paper's net for lattices, to compare with: [`PublishedUnet`], [`FieldDenoisingBatches`], [`PublishedScore`].
 //!
 //! ```
 //! use rand::SeedableRng;
@@ -99,9 +100,10 @@ mod lattice;
 
 pub use convolution::periodic_convolution;
 pub use lattice::{
-    Augmentation, Configurations, Denoising, FieldBatch, FieldBatches, FieldBatchesConfig, FieldScales,
-    FieldSourceError, FieldTarget, InformationError, InformationRate, LatticeScore, OddUnet, OddUnetConfig,
-    OddUnetGraph, information_rates,
+    Augmentation, Configurations, Denoising, FieldBatch, FieldBatches, FieldBatchesConfig,
+    FieldDenoisingBatches, FieldScales, FieldSourceError, FieldTarget, InformationError, InformationRate,
+    LatticeScore, OddUnet, OddUnetConfig, OddUnetGraph, PublishedScore, PublishedUnet, PublishedUnetConfig,
+    PublishedUnetGraph, TimedFields, information_rates,
 };
 
 pub use candle_core;

@@ -7,11 +7,11 @@
 //!
 //! in units of the standard deviation of the field. Everything is a function of the seed and the step.
 
+use super::configurations::inspect;
 use super::odd_unet::INPUTS;
 use super::symmetry::Symmetry;
 use super::{Augmentation, Configurations, Denoising, FieldBatch, FieldScales, FieldTarget};
 use crate::batches::keyed::{Domain, generator, stream};
-use crate::data::Fingerprint;
 use crate::{BatchSource, NetError, OddUnet, SourceSettings};
 use rand::Rng;
 use rayon::prelude::*;
@@ -68,6 +68,14 @@ pub enum FieldSourceError {
         site: usize,
         /// What was found there.
         value: f64,
+    },
+    /// The earliest time must lie between zero and the horizon.
+    #[error("earliest = {value} must lie above 0 and be at most {horizon}")]
+    Earliest {
+        /// What was given.
+        value: f64,
+        /// The last time of the schedule.
+        horizon: f64,
     },
     /// The base score cannot be evaluated.
     #[error("the base score fails on the first configuration")]
@@ -148,25 +156,10 @@ impl<'a> FieldBatches<'a> {
         config: FieldBatchesConfig,
     ) -> Result<Self, FieldSourceError> {
         scales.validate()?;
-        for (name, number) in [("samples", config.samples), ("configurations", configurations.len())] {
-            if number == 0 {
-                return Err(FieldSourceError::Empty { name });
-            }
+        if config.samples == 0 {
+            return Err(FieldSourceError::Empty { name: "samples" });
         }
-        let (expected, found) = (scales.sites(), configurations.sites());
-        if expected != found {
-            return Err(NetError::Sites { expected, found }.into());
-        }
-        let (mut field, mut fingerprint) = (vec![0.0; expected], Fingerprint::default());
-        for index in 0..configurations.len() {
-            configurations
-                .read(index, &mut field)
-                .map_err(|source| FieldSourceError::Read { index, source })?;
-            if let Some(site) = field.iter().position(|value| !value.is_finite()) {
-                return Err(FieldSourceError::NotFinite { index, site, value: field[site] });
-            }
-            fingerprint.add(&field);
-        }
+        let data = inspect(configurations, scales.sites())?;
         let source = Self {
             configurations,
             base,
@@ -174,7 +167,7 @@ impl<'a> FieldBatches<'a> {
             scales,
             noise: Noise::new(stream(config.seed, Domain::Normals), 0),
             config,
-            data: fingerprint.finish(),
+            data,
         };
         source.sample(0, &source.draw(0)[0], &mut source.scratch())?;
         Ok(source)

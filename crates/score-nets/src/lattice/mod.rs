@@ -17,6 +17,8 @@
 //!
 //! **What a correction is worth.** By the I-MMSE relation (Guo, Shamai and Verdu 2005) the Kullback-Leibler divergence of
 //! the data from the model falls along the noise as the squared error of denoising does, [`information_rates`].
+//!
+//! Beside it stands the net that the paper uses, which has to learn all of the score: [`PublishedUnet`].
 
 mod configurations;
 mod field_batches;
@@ -26,6 +28,8 @@ mod modulate;
 mod odd_unet;
 mod odd_unet_graph;
 mod pack;
+mod parameters;
+mod published_unet;
 mod scales;
 mod symmetry;
 mod target;
@@ -36,6 +40,10 @@ pub use information::{InformationError, InformationRate, information_rates};
 pub use lattice_score::LatticeScore;
 pub use odd_unet::{FieldBatch, OddUnet, OddUnetConfig};
 pub use odd_unet_graph::OddUnetGraph;
+pub use published_unet::{
+    FieldDenoisingBatches, PublishedScore, PublishedUnet, PublishedUnetConfig, PublishedUnetGraph,
+    TimedFields,
+};
 pub use scales::FieldScales;
 pub use symmetry::Augmentation;
 pub use target::{Denoising, FieldTarget};

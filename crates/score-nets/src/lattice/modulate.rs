@@ -8,8 +8,7 @@
 //! with one gain `g` for each channel of each sample, or of all samples at once. `a` is odd and bounded like `tanh`, and takes
 //! a root where that takes an exponential.
 
-#![expect(clippy::inline_always, reason = "must be compiled with the instruction set of its caller")]
-
+use crate::lanes::sum_of;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 
@@ -222,7 +221,7 @@ fn slope_plane(g: f32, u: &[f32], d: &[f32], out: &mut [f32]) {
 /// `sum d a'(g u) u`.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn gain_slope(g: f32, u: &[f32], d: &[f32]) -> f32 {
-    plane_sum(u, d, |u, d| {
+    sum_of(u, d, |u, d| {
         let v = g * u;
         let square = v.mul_add(v, 1.0);
         d * u / (square * square.sqrt())
@@ -232,21 +231,7 @@ fn gain_slope(g: f32, u: &[f32], d: &[f32]) -> f32 {
 /// `sum d u`.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn product_sum(_: f32, u: &[f32], d: &[f32]) -> f32 {
-    plane_sum(u, d, |u, d| u * d)
-}
-
-/// The sum of `term` over a plane, in sixteen lanes: the order of the additions is the same on every machine.
-#[inline(always)]
-fn plane_sum(u: &[f32], d: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    let ((us, u_rest), (ds, d_rest)) = (u.as_chunks::<16>(), d.as_chunks::<16>());
-    for (u, d) in us.iter().zip(ds) {
-        for lane in 0..16 {
-            lanes[lane] += term(u[lane], d[lane]);
-        }
-    }
-    let rest: f32 = u_rest.iter().zip(d_rest).map(|(u, d)| term(*u, *d)).sum();
-    lanes.iter().sum::<f32>() + rest
+    sum_of(u, d, |u, d| u * d)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use super::modulate::{activate, add_scaled};
 use super::odd_unet::INPUTS;
 use super::pack::{pack, unpack};
-use crate::{OddUnet, OddUnetConfig, periodic_convolution};
+use super::parameters::{constants, variables};
+use crate::{Net, OddUnet, OddUnetConfig, periodic_convolution};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use std::collections::HashMap;
 
@@ -21,7 +22,7 @@ impl OddUnetGraph {
     /// # Errors
     /// candle's, if the device fails.
     pub fn constant(net: &OddUnet, dtype: DType, device: &Device) -> Result<Self> {
-        Self::from_tensors(net, dtype, device, Ok)
+        Self::new(net, constants(net.layout(), net.parameters(), dtype, device)?, dtype, device)
     }
 
     /// A copy of a net, and its parameters as variables for an optimiser, in the order of the layout.
@@ -29,27 +30,11 @@ impl OddUnetGraph {
     /// # Errors
     /// candle's, if the device fails.
     pub fn trainable(net: &OddUnet, dtype: DType, device: &Device) -> Result<(Self, Vec<Var>)> {
-        let mut variables = Vec::new();
-        let graph = Self::from_tensors(net, dtype, device, |tensor| {
-            let variable = Var::from_tensor(&tensor)?;
-            variables.push(variable.clone());
-            Ok(variable.into_inner())
-        })?;
-        Ok((graph, variables))
+        let (tensors, variables) = variables(net.layout(), net.parameters(), dtype, device)?;
+        Ok((Self::new(net, tensors, dtype, device)?, variables))
     }
 
-    fn from_tensors(
-        net: &OddUnet,
-        dtype: DType,
-        device: &Device,
-        mut each: impl FnMut(Tensor) -> Result<Tensor>,
-    ) -> Result<Self> {
-        let mut tensors = HashMap::new();
-        for spec in net.layout().tensors() {
-            let values = &crate::Net::parameters(net)[spec.range.clone()];
-            let tensor = Tensor::from_slice(values, spec.shape.as_slice(), device)?.to_dtype(dtype)?;
-            tensors.insert(spec.name.clone(), each(tensor)?);
-        }
+    fn new(net: &OddUnet, tensors: HashMap<String, Tensor>, dtype: DType, device: &Device) -> Result<Self> {
         let config = net.config().clone();
         let frequencies = config.embedding().angular_frequencies();
         let frequencies = Tensor::new(frequencies, device)?.to_dtype(dtype)?.unsqueeze(0)?;

@@ -1,0 +1,183 @@
+//! A periodic convolution with a 3 x 3 kernel, straight from its definition.
+//!
+//! A tile is four outputs at sixteen sites, in registers through all inputs and their nine neighbours. Inputs come in blocks whose
+//! padded planes stay in the second-level cache, their part around a tile in the first, while kernels pass by in the order in
+//! which they are used. Every output is one sum in the order of the inputs and neighbours, wherever it lies.
+
+use super::planes::Extents;
+use super::tile::{FACTORS, LANES, Sums, VECTORS, accumulate};
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+/// Inputs of a block.
+const BLOCK: usize = 32;
+
+/// A kernel as nine matrices (outputs, inputs) in a slice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kernel<'a> {
+    values: &'a [f32],
+    outputs: usize,
+    inputs: usize,
+    /// From one output, and from one input, to the next.
+    strides: [usize; 2],
+    /// Whether the last of the nine comes first.
+    turned: bool,
+}
+
+impl<'a> Kernel<'a> {
+    /// A kernel of shape `(outputs, inputs, 3, 3)`.
+    pub(crate) fn new(values: &'a [f32], [outputs, inputs]: [usize; 2]) -> Self {
+        Self { values, outputs, inputs, strides: [9 * inputs, 9], turned: false }
+    }
+
+    /// The kernel that takes the gradient of what a kernel of shape `(outputs, inputs, 3, 3)` gives to that of what it is given.
+    pub(crate) fn adjoint(values: &'a [f32], [outputs, inputs]: [usize; 2]) -> Self {
+        Self { values, outputs: inputs, inputs: outputs, strides: [9, 9 * inputs], turned: true }
+    }
+
+    /// The numbers in the order of use: by block of inputs, group of outputs, input, neighbour; zeros fill the last group.
+    fn packed(self) -> Vec<[f32; FACTORS]> {
+        let mut packed = Vec::with_capacity(self.outputs.div_ceil(FACTORS) * self.inputs * 9);
+        for block in (0..self.inputs).step_by(BLOCK) {
+            for group in (0..self.outputs).step_by(FACTORS) {
+                for input in block..self.inputs.min(block + BLOCK) {
+                    for place in 0..9 {
+                        let place = if self.turned { 8 - place } else { place };
+                        let at =
+                            |output| self.values[output * self.strides[0] + input * self.strides[1] + place];
+                        packed.push(std::array::from_fn(|f| {
+                            if group + f < self.outputs { at(group + f) } else { 0.0 }
+                        }));
+                    }
+                }
+            }
+        }
+        packed
+    }
+}
+
+/// Where the vectors of a lattice lie.
+#[derive(Clone, Debug)]
+struct Places {
+    extents: Extents,
+    /// Numbers of a padded plane, and those that the last vector reads beyond it.
+    plane: usize,
+    /// For every tile and vector the place of its first neighbour in a plane, and its own in an output.
+    tiles: Vec<[[usize; 2]; VECTORS]>,
+    /// Distances of neighbours in the planes of a block.
+    offsets: Vec<usize>,
+    /// Numbers of an output: its sites, or where vectors do not fit its rows, rows with the two sites of each that are thrown away.
+    output: usize,
+}
+
+impl Places {
+    fn new(extents: Extents) -> Self {
+        let (pitch, whole) = (extents.pitch(), extents.w.is_multiple_of(LANES));
+        let vectors: Vec<[usize; 2]> = if whole {
+            let row =
+                |row| (0..extents.w).step_by(LANES).map(move |at| [row * pitch + at, row * extents.w + at]);
+            (0..extents.h).flat_map(row).collect()
+        } else {
+            (0..extents.h * pitch).step_by(LANES).map(|at| [at, at]).collect()
+        };
+        // The last tile may have its last vector twice: both sums are the same.
+        let tile = |tile: &[[usize; 2]]| std::array::from_fn(|v| tile[v.min(tile.len() - 1)]);
+        let plane = extents.rows() * pitch + 2 + LANES;
+        Self {
+            extents,
+            plane,
+            tiles: vectors.chunks(VECTORS).map(tile).collect(),
+            offsets: (0..9 * BLOCK).map(|k| k / 9 * plane + k % 9 / 3 * pitch + k % 3).collect(),
+            output: if whole { extents.sites() } else { (extents.h * pitch).next_multiple_of(LANES) },
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.output == self.extents.sites()
+    }
+}
+
+/// A kernel made ready for many samples.
+#[derive(Clone, Debug)]
+pub(crate) struct Convolver {
+    inputs: usize,
+    outputs: usize,
+    packed: Vec<[f32; FACTORS]>,
+    places: Places,
+}
+
+/// Memory that a [`Convolver`] works in; one serves all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Planes {
+    padded: Vec<f32>,
+    lines: Vec<f32>,
+}
+
+impl Convolver {
+    pub(crate) fn new(kernel: Kernel<'_>, extents: Extents) -> Self {
+        let Kernel { inputs, outputs, .. } = kernel;
+        Self { inputs, outputs, packed: kernel.packed(), places: Places::new(extents) }
+    }
+
+    /// Adds the convolution of one sample to `y`.
+    pub(crate) fn add(&self, x: &[f32], planes: &mut Planes, y: &mut [f32]) {
+        let Planes { padded, lines } = planes;
+        let extents = self.places.extents;
+        padded.resize(BLOCK.min(self.inputs) * self.places.plane, 0.0);
+        if self.places.is_whole() {
+            sample(x, &self.packed, &self.places, padded, y);
+            return;
+        }
+        lines.clear();
+        lines.resize(self.outputs * self.places.output, 0.0);
+        sample(x, &self.packed, &self.places, padded, lines);
+        for (y, line) in y.chunks_exact_mut(extents.sites()).zip(lines.chunks_exact(self.places.output)) {
+            for (y, line) in y.chunks_exact_mut(extents.w).zip(line.chunks_exact(extents.pitch())) {
+                y.iter_mut().zip(line).for_each(|(y, line)| *y += line);
+            }
+        }
+    }
+}
+
+/// The convolution of every sample of `x`.
+pub(super) fn convolve(x: &[f32], extents: Extents, kernel: Kernel<'_>) -> Vec<f32> {
+    let convolver = Convolver::new(kernel, extents);
+    let [from, to] = [convolver.inputs, convolver.outputs].map(|channels| channels * extents.sites());
+    let mut y = vec![0.0; x.len() / from * to];
+    let samples = y.par_chunks_exact_mut(to).zip(x.par_chunks_exact(from));
+    samples.for_each_init(Planes::default, |planes, (y, x)| convolver.add(x, planes, y));
+    y
+}
+
+/// Adds the convolution of one sample to `y`, outputs one after the other.
+#[multiversion(targets("x86_64+avx2+fma+bmi2"))]
+fn sample(x: &[f32], packed: &[[f32; FACTORS]], places: &Places, planes: &mut [f32], y: &mut [f32]) {
+    let groups = (y.len() / places.output).div_ceil(FACTORS);
+    let mut packed = packed;
+    for x in x.chunks(BLOCK * places.extents.sites()) {
+        places.extents.pad(x, planes, places.plane);
+        let terms = 9 * (x.len() / places.extents.sites());
+        let offsets = &places.offsets[..terms];
+        // From the first neighbour of one vector to the end of its last.
+        let span = offsets[terms - 1] + LANES;
+        let (kernels, rest) = packed.split_at(groups * terms);
+        packed = rest;
+        for tile in &places.tiles {
+            let lines = tile.map(|[from, _]| &planes[from..][..span]);
+            for (y, factors) in y.chunks_mut(FACTORS * places.output).zip(kernels.chunks_exact(terms)) {
+                let mut sums: Sums = [[[0.0; LANES]; VECTORS]; FACTORS];
+                for (sums, y) in sums.iter_mut().zip(y.chunks_exact(places.output)) {
+                    for v in 0..VECTORS {
+                        sums[v].copy_from_slice(&y[tile[v][1]..][..LANES]);
+                    }
+                }
+                accumulate(&mut sums, factors, lines, offsets);
+                for (sums, y) in sums.iter().zip(y.chunks_exact_mut(places.output)) {
+                    for v in 0..VECTORS {
+                        y[tile[v][1]..][..LANES].copy_from_slice(&sums[v]);
+                    }
+                }
+            }
+        }
+    }
+}
