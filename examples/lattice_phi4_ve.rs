@@ -9,8 +9,8 @@ use std::time::Instant;
 use cumulants::Estimate;
 use cumulants::distances::kolmogorov_smirnov_two_sample;
 use examples::lattice::{
-    CHECKPOINT, Ensemble, LatticeArgs, ScoreArgs, Shells, Table, action_panel, correct, forget,
-    magnetisation_panel, noise_levels, noised, simulate, table, time_of,
+    CHECKPOINT, Ensemble, LatticeArgs, Protocol, ScoreArgs, ScoreKind, Shells, Table, action_panel, correct,
+    forget, magnetisation_panel, noise_levels, noised, simulate, table, time_of,
 };
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
@@ -36,9 +36,10 @@ struct VeArgs {
     #[command(flatten)]
     score: ScoreArgs,
 
-    /// Trajectories of HMC with the true action that generated configurations are corrected by
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
-    correct: u64,
+    /// Trajectories of HMC with the true action that generated configurations are corrected by [default: 1 where a net
+    /// draws fields with domains, none else]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    correct: Option<u64>,
 }
 
 impl Options for VeArgs {
@@ -76,10 +77,12 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
             pictures.push((noise, x.row(PICTURED).to_vec()));
         }
     })?;
-    let uncorrected = if all.correct > 0 {
+    let domains = args.protocol == Protocol::Paper && all.score.score == Some(ScoreKind::Unet);
+    let trajectories = all.correct.unwrap_or(u64::from(domains));
+    let uncorrected = if trajectories > 0 {
         let found = self::measured(&action, &generated);
-        let acceptance = correct(&action, &mut generated, all.correct, args.common.seed)?;
-        results = results.setting("correction", all.correct).setting("acceptance", acceptance);
+        let acceptance = correct(&action, &mut generated, trajectories, args.common.seed)?;
+        results = results.setting("correction", trajectories).setting("acceptance", acceptance);
         Some(table(&action, &found, found.len())?)
     } else {
         None

@@ -8,9 +8,11 @@ mod generate;
 mod noising;
 mod options;
 mod panels;
+mod published;
 mod score;
 mod shells;
 mod table;
+mod training;
 mod unet;
 
 pub use correct::correct;
@@ -20,6 +22,7 @@ pub use generate::{Model, draw, fit, fit_gaussian, noise_levels, path_sampler, s
 pub use noising::{SIGMA, noised, time_of};
 pub use options::{LatticeArgs, Protocol, Size};
 pub use panels::{action_panel, magnetisation_panel};
+pub use published::{PublishedField, learn_published};
 pub use score::{Learned, ScoreArgs, ScoreKind};
 pub use shells::Shells;
 pub use table::{Table, table};

@@ -1,14 +1,16 @@
 //! The choice of a score: fitted, learned, or read from an earlier run.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use lattice_phi4::{DomainScore, FittedScore, Phi4, SpectralScore, Spectrum};
 use ndarray::Array2;
-use sde_core::ScoreModel;
+use score_nets::PublishedUnetConfig;
+use sde_core::{Edm, ScoreModel};
 
 use super::{
-    LatticeArgs, MixedTarget, Model, Protocol, UnetArgs, draw, fit, fit_gaussian, learn, noise_levels,
-    sample, schedule,
+    LatticeArgs, MixedTarget, Model, Protocol, UnetArgs, draw, fit, fit_gaussian, learn, learn_published,
+    noise_levels, sample, schedule,
 };
 use crate::{Failure, args::positive};
 
@@ -28,8 +30,10 @@ pub enum ScoreKind {
     Spectral,
     /// With corrections from perturbation theory
     Perturbative,
-    /// A net on top of the Gaussian one
+    /// A net on top of the Gaussian one, or of that of fields in equilibrium within their domains
     Unet,
+    /// The net of the paper, on its own
+    Published,
 }
 
 /// Options of examples that learn a score.
@@ -61,6 +65,17 @@ pub enum Learned {
     },
 }
 
+impl fmt::Debug for Learned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fitted(model) => f.debug_tuple("Fitted").field(model).finish(),
+            Self::Net { spectrum, .. } => {
+                f.debug_struct("Net").field("spectrum", spectrum).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
 impl ScoreArgs {
     /// Reads, fits or learns the score of an ensemble; what was fitted is written to the folder `out`, and a net in training
     /// goes on from there.
@@ -83,6 +98,12 @@ impl ScoreArgs {
             ScoreKind::Spectral => fit_gaussian(action, fields.view())?,
             ScoreKind::Perturbative => fit(action, protocol, fields.view(), seed)?,
             ScoreKind::Unet => return self.train(action, args, fields, out),
+            ScoreKind::Published => {
+                let spectrum = Spectrum::of_ensemble(action.lattice(), 0.0, fields.view())?;
+                let (steps, checkpoint) = (self.training_steps as u64, out.join(NET));
+                let score = learn_published(&spectrum, fields, steps, seed, Some(&checkpoint))?;
+                return Ok(Learned::Net { spectrum, score: Box::new(score) });
+            }
         };
         let (protocol, model) = (protocol.name().to_owned(), (*model.model).clone());
         FittedScore { couplings: action.couplings(), protocol, model: model.clone() }
@@ -128,17 +149,23 @@ impl ScoreArgs {
     /// For a net on a lattice that is not of two dimensions, for domains without two minima of the potential, and for a file
     /// that [`obtain`](Self::obtain) could not use.
     pub fn check(&self, action: &Phi4, protocol: Protocol) -> Result<(), Failure> {
-        let net = self.score == Some(ScoreKind::Unet);
         let extents = action.lattice().extents();
-        if net && extents.len() != 2 {
-            return Err(format!("--score unet: the net is for two dimensions, not for {extents:?}").into());
-        }
-        let curvature = 2.0 * extents.len() as f64 * action.hopping() - 1.0 + 2.0 * action.lambda();
-        if net && protocol == Protocol::Paper && (curvature <= 0.0 || action.lambda() == 0.0) {
-            let hopping = action.hopping();
-            return Err(
-                format!("--score unet --protocol paper: at hopping {hopping} there are no domains").into()
-            );
+        match self.score {
+            Some(ScoreKind::Unet) if extents.len() != 2 => {
+                return Err(
+                    format!("--score unet: the net is for two dimensions, not for {extents:?}").into()
+                );
+            }
+            Some(ScoreKind::Unet) if protocol == Protocol::Paper => {
+                let base = SpectralScore::new(&Spectrum::free(action.lattice(), 0.0)?, Edm::new(1.0)?);
+                DomainScore::new(action, base, Edm::new(1.0)?)?;
+            }
+            Some(ScoreKind::Published) if extents != PublishedUnetConfig::paper().extents => {
+                return Err(
+                    format!("--score published: the net is for 32 x 32 sites, not for {extents:?}").into()
+                );
+            }
+            _ => {}
         }
         self.loaded(action, protocol).map(|_| ())
     }

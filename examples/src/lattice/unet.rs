@@ -1,7 +1,6 @@
 //! A net on top of the Gaussian score: for ensembles with domain walls, which perturbation theory does not describe.
 
 use std::f64::consts::TAU;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use lattice_phi4::{FieldTransform, Orbits, Phi4, Spectrum};
@@ -9,13 +8,13 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 use score_nets::{
-    AdamConfig, FieldBatches, FieldBatchesConfig, FieldScales, FieldTarget, LatticeScore, LearningRate,
-    OddUnet, OddUnetConfig, TrainConfig, Trainer,
+    FieldBatches, FieldBatchesConfig, FieldScales, FieldTarget, LatticeScore, OddUnet, OddUnetConfig,
 };
 use sde_core::{Edm, ScoreModel, Target};
 
+use super::training::train;
 use super::{noise_levels, schedule};
-use crate::{Failure, Progress};
+use crate::Failure;
 
 /// How a net is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +27,8 @@ pub struct UnetArgs {
     pub seed: u64,
 }
 
-/// Checkpoints of a training run.
-const CHECKPOINTS: u64 = 20;
+/// The highest learning rate.
+const PEAK: f64 = 4e-3;
 
 /// What a net must know of the fields with this spectrum.
 ///
@@ -50,7 +49,8 @@ pub fn scales(spectrum: &Spectrum) -> FieldScales {
     FieldScales { extents, deviation, noise, width: levels.iter().map(width).collect() }
 }
 
-/// Trains a net on top of `base`, whose time is the noise, on an ensemble, or goes on from the checkpoint of a run that was stopped, and makes a score of it.
+/// Trains a net on top of `base`, whose time is the noise, on an ensemble, or goes on from the checkpoint of a run that was
+/// stopped, and makes a score of it.
 ///
 /// # Errors
 /// Of the ensemble, of a checkpoint that is damaged or of another run, or of a run that diverges.
@@ -65,35 +65,10 @@ pub fn learn<B: ScoreModel + Clone + Sync>(
     let scales = scales(spectrum);
     let settings = FieldBatchesConfig { seed: args.seed, ..FieldBatchesConfig::default() };
     let source = FieldBatches::new(fields, base, scales.clone(), settings)?.with_target(target);
-    let config = TrainConfig {
-        steps: args.steps,
-        learning_rate: LearningRate::WarmupCosine {
-            peak: 4e-3,
-            warmup: 200.min(args.steps / 2),
-            total: args.steps,
-            floor: 1e-5,
-        },
-        adam: AdamConfig { beta_2: 0.99, ..AdamConfig::default() },
-        gradient_clip: Some(1.0),
-        average_horizon: (args.steps as f64 / 20.0).max(1.0),
-    };
-    let mut trainer = if let Some(path) = checkpoint.filter(|path| path.exists()) {
-        Trainer::resume(path, source, config)?
-    } else {
-        let architecture = OddUnetConfig { channels: args.channels.clone(), ..OddUnetConfig::new(scales) };
-        Trainer::new(OddUnet::new(architecture, &mut Pcg64::seed_from_u64(args.seed))?, source, config)?
-    };
-    if let Some(path) = checkpoint {
-        trainer = trainer.with_checkpoints(path, config.steps.div_ceil(CHECKPOINTS));
-    }
-    let start = trainer.step();
-    let bar = Progress::new("training", config.steps - start, "steps");
-    let trained = trainer.train(&mut |news| {
-        bar.set(news.step - start);
-        ControlFlow::Continue(())
-    })?;
-    bar.finish();
-    Ok(LatticeScore::new(base.clone(), &trained.net, schedule(spectrum)?))
+    let architecture = OddUnetConfig { channels: args.channels.clone(), ..OddUnetConfig::new(scales) };
+    let new = || OddUnet::new(architecture, &mut Pcg64::seed_from_u64(args.seed));
+    let net = train(source, new, args.steps, PEAK, checkpoint)?;
+    Ok(LatticeScore::new(base.clone(), &net, schedule(spectrum)?))
 }
 
 /// A target of low variance from the force `F = -dS/dphi`, mode by mode
