@@ -8,7 +8,7 @@ takes turns: every round times ours and each peer one after the other. Each peer
 of peers.py (float32 and float64, whole arrays and blocks that fit the cache, eager and compiled) and counts
 with its fastest one. Times are nanoseconds per unit of work: per trajectory and step, for training per
 step of 512 samples, for statistics per sample (of a resample), for HMC per site and leapfrog step of whole
-trajectories, for Wolff's clusters per flipped site.
+trajectories, for Wolff's clusters per flipped site, for convolutions and the lattice net per field of 32 x 32.
 """
 
 import argparse
@@ -30,6 +30,11 @@ GROUPS = {
     "moments": (["moments_to_order_8"], ["numpy", "scipy"]),
     "bootstrap": (["bootstrap_of_8_cumulants"], ["numpy"]),
     "gamma": (["gamma_method"], ["pyerrors"]),
+    "conv": (
+        [f"conv_{shape}_{way}" for shape in ("32_32", "64_128", "128_256", "256_64") for way in ("forward", "backward")],
+        ["torch"],
+    ),
+    "unet": (["published_forward", "published_training_step"], ["torch"]),
     "hmc": (["hmc_32", "hmc_32_paper", "hmc_128", "hmc_1024", "wolff_32"], ["numpy", "numba"]),
 }
 # A BLAS call is one block of ours: threads are ours to spread. glibc keeps large blocks instead of giving

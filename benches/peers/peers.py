@@ -318,6 +318,108 @@ def torch_training():
     return results
 
 
+# Lattice nets: periodic convolutions and the paper's net at full resolution, 64 fields of 32 x 32.
+
+FIELDS, EXTENT = 64, 32
+FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
+SHAPES = [(32, 32), (64, 128), (128, 256), (256, 64)]
+
+
+def periodic(inputs, outputs, bias=False):
+    return torch.nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="circular", bias=bias)
+
+
+def torch_conv(inputs, outputs, backward):
+    results = {}
+    torch.set_num_threads(THREADS)
+    for name, layout in FORMATS.items():
+        for how in ("eager", "compiled"):
+            module = periodic(inputs, outputs).to(memory_format=layout)
+            x = torch.randn(FIELDS, inputs, EXTENT, EXTENT).to(memory_format=layout)
+            # A new module each round, so a new compilation.
+            call = module if how == "eager" else torch.compile(module, dynamic=False)
+            if backward:
+                x.requires_grad_()
+
+                def run():
+                    torch.autograd.grad(y, [x, module.weight], gradient, retain_graph=True)
+
+                try:
+                    y = call(x)
+                    gradient = torch.randn_like(y)
+                except Exception as error:  # no C++ compiler
+                    print(f"\nno compiled convolution: {str(error).splitlines()[0]}", file=sys.stderr)
+                    continue
+            else:
+
+                def run():
+                    with torch.inference_mode():
+                        call(x)
+
+            attempt(results, f"float32 {how} {name}", FIELDS, run)
+    return results
+
+
+class LatticeNet(torch.nn.Module):
+    """The paper's lattice net: every level at full resolution, joined across the way down and up."""
+
+    def __init__(self, channels=(32, 64, 128, 256), features=256):
+        super().__init__()
+        a, b, c, d = channels
+        shapes = [(1, a, 4), (a, b, 32), (b, c, 32), (c, d, 32), (d, c, 32), (2 * c, b, 32), (2 * b, a, 32)]
+        self.register_buffer("frequencies", 30 * torch.randn(features // 2))
+        self.embed = torch.nn.Linear(features, features)
+        self.convolutions = torch.nn.ModuleList([periodic(i, o) for i, o, _ in shapes])
+        self.times = torch.nn.ModuleList([torch.nn.Linear(features, o) for _, o, _ in shapes])
+        self.norms = torch.nn.ModuleList([torch.nn.GroupNorm(g, o) for _, o, g in shapes])
+        self.out = periodic(2 * a, 1, bias=True)
+
+    def forward(self, x, t):
+        phase = 2 * math.pi * t[:, None] * self.frequencies
+        silu = torch.nn.functional.silu
+        e = silu(self.embed(torch.cat([phase.sin(), phase.cos()], dim=-1)))
+
+        def layer(k, h):
+            return silu(self.norms[k](self.convolutions[k](h) + self.times[k](e)[:, :, None, None]))
+
+        kept = []
+        for k in range(4):
+            x = layer(k, x)
+            kept.append(x)
+        x = layer(4, kept.pop())
+        for k in (5, 6):
+            x = layer(k, torch.cat([x, kept.pop()], dim=1))
+        return self.out(torch.cat([x, kept.pop()], dim=1))
+
+
+def torch_published(training):
+    results = {}
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(1)
+    for name, layout in FORMATS.items():
+        for how in ("eager", "compiled"):
+            net = LatticeNet().to(memory_format=layout)
+            x = torch.randn(FIELDS, 1, EXTENT, EXTENT).to(memory_format=layout)
+            z, t = torch.randn_like(x), torch.rand(FIELDS)
+            optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+            loss_of = lambda x, t, z: ((net(x, t) + z) ** 2).mean()
+            call = loss_of if training else net
+            if how == "compiled":
+                call = torch.compile(call, dynamic=False)
+
+            def run():
+                if training:
+                    optimiser.zero_grad(set_to_none=True)
+                    call(x, t, z).backward()
+                    optimiser.step()
+                else:
+                    with torch.inference_mode():
+                        call(x, t)
+
+            attempt(results, f"float32 {how} {name}", FIELDS, run)
+    return results
+
+
 # Statistics.
 
 
@@ -677,6 +779,13 @@ KERNELS = {
     ("pyerrors", "gamma_method"): pyerrors_gamma,
     **{("numpy", name): lambda work=work: numpy_hmc(*work) for name, work in TRAJECTORIES.items()},
     **{("numba", name): lambda work=work: numba_hmc(*work) for name, work in TRAJECTORIES.items()},
+    **{
+        ("torch", f"conv_{i}_{o}_{way}"): lambda i=i, o=o, way=way: torch_conv(i, o, way == "backward")
+        for i, o in SHAPES
+        for way in ("forward", "backward")
+    },
+    ("torch", "published_forward"): lambda: torch_published(False),
+    ("torch", "published_training_step"): lambda: torch_published(True),
     ("numpy", "wolff_32"): dict,
     ("numba", "wolff_32"): numba_wolff,
 }

@@ -10,10 +10,12 @@ use ndarray::Array2;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 use rayon::prelude::*;
+use score_nets::candle_core::{Device, Tensor, Var};
 use score_nets::{
-    Adam, AdamConfig, DirectScore, Mlp, MlpConfig, TrainingBatch, Workspace, loss_and_gradient,
+    Adam, AdamConfig, DirectScore, Mlp, MlpConfig, Net, PublishedScore, PublishedUnet, PublishedUnetConfig,
+    TimedFields, TrainingBatch, Workspace, loss_and_gradient, periodic_convolution,
 };
-use sde_core::{EulerMaruyama, ExactTransition, Integrator, Noise, Reverse, TimeGrid};
+use sde_core::{EulerMaruyama, ExactTransition, Integrator, Noise, Reverse, ScoreModel, TimeGrid};
 use serde_json::{Map, Value};
 use std::error::Error;
 use std::process::ExitCode;
@@ -146,6 +148,68 @@ fn wolff() -> f64 {
     (0..REPEATS).map(once).fold(f64::INFINITY, f64::min)
 }
 
+/// Fields of a lattice net, and their extent.
+const FIELDS: usize = 64;
+const EXTENT: usize = 32;
+
+/// Nanoseconds per field of a periodic convolution, or of both its gradients.
+fn convolution(inputs: usize, outputs: usize, backward: bool) -> f64 {
+    let random = |shape: &[usize]| {
+        let normals = Tensor::randn(0f32, 1.0, shape, &Device::Cpu).expect("memory suffices");
+        Var::from_tensor(&normals).expect("memory suffices")
+    };
+    let (x, kernel) = (random(&[FIELDS, inputs, EXTENT, EXTENT]), random(&[outputs, inputs, 3, 3]));
+    if backward {
+        let y = periodic_convolution(&x, &kernel).expect("shapes fit");
+        best_of(REPEATS, FIELDS, || {
+            std::hint::black_box(y.backward().expect("y depends on variables"));
+        })
+    } else {
+        let (x, kernel) = (x.as_tensor().detach(), kernel.as_tensor().detach());
+        best_of(REPEATS, FIELDS, || {
+            std::hint::black_box(periodic_convolution(&x, &kernel).expect("shapes fit"));
+        })
+    }
+}
+
+fn lattice_net() -> PublishedUnet {
+    PublishedUnet::new(PublishedUnetConfig::paper(), &mut Pcg64::seed_from_u64(1))
+        .expect("the paper's net is valid")
+}
+
+/// Nanoseconds per field of the paper's lattice net as a score.
+fn lattice_score() -> f64 {
+    let score = PublishedScore::new(lattice_net(), schedule());
+    let x = Array2::from_shape_fn((FIELDS, EXTENT * EXTENT), |(row, site)| ((row + 7 * site) as f64).sin());
+    let mut out = Array2::zeros(x.dim());
+    best_of(REPEATS, FIELDS, || score.score(x.view(), 0.5, out.view_mut()).expect("the fields fit"))
+}
+
+/// Nanoseconds per field of a training step of the paper's lattice net: loss, gradient, Adam.
+fn train_lattice() -> f64 {
+    let mut net = lattice_net();
+    let mut batch = TimedFields::new(FIELDS, EXTENT * EXTENT);
+    for (i, (x, noise)) in batch.x.iter_mut().zip(&mut batch.noise).enumerate() {
+        (*x, *noise) = ((i as f32).sin(), (3.0 * i as f32).cos());
+    }
+    for (sample, time) in batch.time.iter_mut().enumerate() {
+        *time = (sample + 1) as f32 / FIELDS as f32;
+    }
+    let mut gradient = vec![0.0; net.parameters().len()];
+    let mut adam = Adam::new(AdamConfig::default(), gradient.len());
+    best_of(REPEATS, FIELDS, || {
+        net.loss_and_gradient(&batch, &mut (), &mut gradient);
+        adam.step(1e-3, net.parameters_mut(), &gradient);
+    })
+}
+
+/// The kernel `conv_INPUTS_OUTPUTS_WAY`.
+fn named_convolution(kernel: &str) -> Option<f64> {
+    let mut words = kernel.strip_prefix("conv_")?.split('_');
+    let (inputs, outputs, way) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?);
+    Some(convolution(inputs, outputs, way == "backward"))
+}
+
 fn time(kernel: &str) -> Option<f64> {
     Some(match kernel {
         "sde_forward_step" => {
@@ -167,7 +231,9 @@ fn time(kernel: &str) -> Option<f64> {
         "hmc_128" => trajectories(128, 16, 4, 10),
         "hmc_1024" => trajectories(1024, 16, 1, 10),
         "wolff_32" => wolff(),
-        _ => return None,
+        "published_forward" => lattice_score(),
+        "published_training_step" => train_lattice(),
+        _ => return named_convolution(kernel),
     })
 }
 

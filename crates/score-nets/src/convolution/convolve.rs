@@ -1,8 +1,9 @@
 //! A periodic convolution with a 3 x 3 kernel, straight from its definition.
 //!
-//! A tile is four outputs at sixteen sites, in registers through all inputs and their nine neighbours. Inputs come in blocks whose
-//! padded planes stay in the second-level cache, their part around a tile in the first, while kernels pass by in the order in
-//! which they are used. Every output is one sum in the order of the inputs and neighbours, wherever it lies.
+//! A tile is four outputs at sixteen sites, in registers through a block of inputs and their nine neighbours. The part of the
+//! block around a tile stays in the first-level cache while kernels pass by in the order in which they are used; these, and
+//! the sums of a band of tiles, stay in the second. Every output is one sum in the order of the inputs and neighbours, wherever
+//! it lies.
 
 use super::planes::Extents;
 use super::tile::{FACTORS, LANES, Sums, VECTORS, accumulate};
@@ -11,6 +12,8 @@ use rayon::prelude::*;
 
 /// Inputs of a block.
 const BLOCK: usize = 32;
+/// Tiles of a band.
+const BAND: usize = 8;
 
 /// A kernel as nine matrices (outputs, inputs) in a slice.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +83,7 @@ impl Places {
         } else {
             (0..extents.h * pitch).step_by(LANES).map(|at| [at, at]).collect()
         };
-        // The last tile may have its last vector twice: both sums are the same.
+        // The last tile may have its vector twice.
         let tile = |tile: &[[usize; 2]]| std::array::from_fn(|v| tile[v.min(tile.len() - 1)]);
         let plane = extents.rows() * pitch + 2 + LANES;
         Self {
@@ -110,6 +113,7 @@ pub(crate) struct Convolver {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Planes {
     padded: Vec<f32>,
+    sums: Vec<Sums>,
     lines: Vec<f32>,
 }
 
@@ -121,16 +125,17 @@ impl Convolver {
 
     /// Adds the convolution of one sample to `y`.
     pub(crate) fn add(&self, x: &[f32], planes: &mut Planes, y: &mut [f32]) {
-        let Planes { padded, lines } = planes;
+        let Planes { padded, sums, lines } = planes;
         let extents = self.places.extents;
-        padded.resize(BLOCK.min(self.inputs) * self.places.plane, 0.0);
+        padded.resize(self.inputs * self.places.plane, 0.0);
+        extents.pad(x, padded, self.places.plane);
         if self.places.is_whole() {
-            sample(x, &self.packed, &self.places, padded, y);
+            sample(padded, &self.packed, &self.places, sums, y);
             return;
         }
         lines.clear();
         lines.resize(self.outputs * self.places.output, 0.0);
-        sample(x, &self.packed, &self.places, padded, lines);
+        sample(padded, &self.packed, &self.places, sums, lines);
         for (y, line) in y.chunks_exact_mut(extents.sites()).zip(lines.chunks_exact(self.places.output)) {
             for (y, line) in y.chunks_exact_mut(extents.w).zip(line.chunks_exact(extents.pitch())) {
                 y.iter_mut().zip(line).for_each(|(y, line)| *y += line);
@@ -151,31 +156,32 @@ pub(super) fn convolve(x: &[f32], extents: Extents, kernel: Kernel<'_>) -> Vec<f
 
 /// Adds the convolution of one sample to `y`, outputs one after the other.
 #[multiversion(targets("x86_64+avx2+fma+bmi2"))]
-fn sample(x: &[f32], packed: &[[f32; FACTORS]], places: &Places, planes: &mut [f32], y: &mut [f32]) {
+fn sample(planes: &[f32], packed: &[[f32; FACTORS]], places: &Places, sums: &mut Vec<Sums>, y: &mut [f32]) {
     let groups = (y.len() / places.output).div_ceil(FACTORS);
-    let mut packed = packed;
-    for x in x.chunks(BLOCK * places.extents.sites()) {
-        places.extents.pad(x, planes, places.plane);
-        let terms = 9 * (x.len() / places.extents.sites());
-        let offsets = &places.offsets[..terms];
-        // From the first neighbour of one vector to the end of its last.
-        let span = offsets[terms - 1] + LANES;
-        let (kernels, rest) = packed.split_at(groups * terms);
-        packed = rest;
-        for tile in &places.tiles {
-            let lines = tile.map(|[from, _]| &planes[from..][..span]);
-            for (y, factors) in y.chunks_mut(FACTORS * places.output).zip(kernels.chunks_exact(terms)) {
-                let mut sums: Sums = [[[0.0; LANES]; VECTORS]; FACTORS];
-                for (sums, y) in sums.iter_mut().zip(y.chunks_exact(places.output)) {
-                    for v in 0..VECTORS {
-                        sums[v].copy_from_slice(&y[tile[v][1]..][..LANES]);
-                    }
+    for band in places.tiles.chunks(BAND) {
+        sums.clear();
+        sums.resize(groups * band.len(), [[[0.0; LANES]; VECTORS]; FACTORS]);
+        let mut packed = packed;
+        for planes in planes.chunks(BLOCK * places.plane) {
+            let offsets = &places.offsets[..9 * (planes.len() / places.plane)];
+            // From the first neighbour of one vector to the end of its last.
+            let span = offsets[offsets.len() - 1] + LANES;
+            let (kernels, rest) = packed.split_at(groups * offsets.len());
+            packed = rest;
+            for (tile, sums) in band.iter().zip(sums.chunks_exact_mut(groups)) {
+                let lines = tile.map(|[from, _]| &planes[from..][..span]);
+                for (sums, factors) in sums.iter_mut().zip(kernels.chunks_exact(offsets.len())) {
+                    accumulate(sums, factors, lines, offsets);
                 }
-                accumulate(&mut sums, factors, lines, offsets);
-                for (sums, y) in sums.iter().zip(y.chunks_exact_mut(places.output)) {
-                    for v in 0..VECTORS {
-                        y[tile[v][1]..][..LANES].copy_from_slice(&sums[v]);
-                    }
+            }
+        }
+        for (tile, sums) in band.iter().zip(sums.chunks_exact(groups)) {
+            let sums = sums.as_flattened().iter();
+            for (y, sums) in y.chunks_exact_mut(places.output).zip(sums) {
+                // Where a tile has a vector twice, it counts once.
+                let vectors = if tile[0] == tile[1] { 1 } else { VECTORS };
+                for (sums, [_, to]) in sums.iter().zip(tile).take(vectors) {
+                    y[*to..][..LANES].iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
                 }
             }
         }
