@@ -68,8 +68,8 @@ pub use drift::{Drift, DriftFn};
 pub use error::{EvalError, ParameterError};
 pub use grid::{GridError, TimeGrid};
 pub use integrator::{
-    AdditiveNoise, ChurnHeun, DormandPrince, EulerMaruyama, ExactTransition, ExponentialEuler, Heun,
-    Integrator, PredictorCorrector, Step, StepUnderflow, StochasticHeun, integrate,
+    AdaptiveError, AdditiveNoise, ChurnHeun, DormandPrince, EulerMaruyama, ExactTransition, ExponentialEuler,
+    Heun, Integrator, PredictorCorrector, Step, StochasticHeun, Tolerance, integrate,
 };
 pub use mixture::NormalMixture;
 pub use noise::{BlockNoise, Noise, NormalSource};
