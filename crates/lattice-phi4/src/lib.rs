@@ -39,6 +39,7 @@ mod constraint_potential;
 mod dual_averaging;
 mod ensemble;
 mod ensemble_error;
+mod feature_traces;
 mod features;
 mod field_prior;
 mod files;
