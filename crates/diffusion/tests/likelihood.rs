@@ -168,9 +168,9 @@ fn flow_and_paths_agree() {
     assert!(by_flow.efficiency() > by_paths.efficiency());
 }
 
-/// Estimates of the divergence leave an unbiased `ln p` with an honest error: 60 sets of 8 signs for the same field against
+/// Estimates of the divergence leave an unbiased `ln p` with an honest error: 30 sets of 8 signs for the same field against
 /// the exact one. The mean of a pull squared of Student's t with 7 degrees of freedom is 7/5, its variance 7.84; 4 sigma of
-/// a mean over 60 independent sets.
+/// a mean over 30 independent sets.
 #[test]
 fn hutchinson_tells_its_error() {
     let fitted = Fitted::new(&[4, 2], 0.27);
@@ -179,7 +179,7 @@ fn hutchinson_tells_its_error() {
     let prior = matched(&fitted.spectrum, &schedule, fitted.top);
     let exact = fitted.likelihood(fitted.score(), 1e-6).log_density(fields.view(), &prior).unwrap();
     let mut pulls = Vec::new();
-    for seed in 0..60 {
+    for seed in 0..30 {
         let score = HutchinsonTrace::new(fitted.score(), 8, 8, &Noise::new(seed, 9), 1e-4).unwrap();
         let found = fitted.likelihood(score, 1e-4).log_density(fields.view(), &prior).unwrap();
         // Well above the tolerance.
