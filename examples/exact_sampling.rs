@@ -20,7 +20,7 @@ use sde_core::{DensityFlow, Edm, Noise};
 /// Configurations without `--configs`, and steps without `--steps`.
 const CONFIGS: usize = 10_000;
 const STEPS: usize = 80;
-/// Of the flow, in every step. Tightened tenfold it moves ln Z by less than a tenth of its error.
+/// Of the flow, in every step: what ln Z lacks by it is a few per cent of its error.
 const TOLERANCE: f64 = 1e-5;
 /// Bins of the weights.
 const BINS: usize = 60;

@@ -150,6 +150,30 @@ fn strips_by_the_flow() {
     }
 }
 
+/// What the integrator misses of `ln p` is in proportion to the tolerance, with all kinks that a fitted score has.
+#[test]
+fn the_tolerance_is_kept() {
+    let fitted = Fitted::new(&[8, 8], 0.21);
+    let fields = fitted.generate(&fitted.likelihood(fitted.score(), 1e-4), 60).fields;
+    let schedule = fitted.schedule();
+    let prior = matched(&fitted.spectrum, &schedule, fitted.top);
+    let at =
+        |tolerance| fitted.likelihood(fitted.score(), tolerance).log_density(fields.view(), &prior).unwrap();
+    let exact = at(1e-9);
+    // In units of 1 + |ln p|, of order 50; the mean of all rows is a shift of ln Z.
+    for tolerance in [1e-4, 1e-5, 1e-6] {
+        let found = at(tolerance);
+        let rows = found.log_density.iter().zip(&exact.log_density);
+        let errors: Vec<f64> = rows.map(|(found, exact)| (found - exact) / (1.0 + exact.abs())).collect();
+        let worst = errors.iter().fold(0.0_f64, |worst, error| worst.max(error.abs()));
+        let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+        assert!(
+            worst < 10.0 * tolerance && mean.abs() < 3.0 * tolerance,
+            "{tolerance:e}: {worst:e} {mean:e}"
+        );
+    }
+}
+
 /// Two ways to the same `Z`, within 3 combined sigma: weights of paths, which know no divergence, and of the flow.
 #[test]
 fn flow_and_paths_agree() {
