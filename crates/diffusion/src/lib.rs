@@ -14,6 +14,7 @@
 //!    [`CumulantFlow::controlled`] does so far below the noise, where a twin process knows it.
 //! 4. [`Histogram`]: the density at the end; [`law_flow`]: the same flow with no sampling error, for one site.
 //! 5. [`LogWeights`]: what makes a generated ensemble exact, and what it is then worth.
+//! 6. [`FlowLikelihood`]: the density of what a model generates, by the probability flow.
 //!
 //! ```
 //! use diffusion::{CumulantFlow, Evolution, Prior};
@@ -41,6 +42,7 @@ mod flow;
 mod histogram;
 mod independence_chain;
 mod law;
+mod likelihood;
 mod log_weights;
 mod pareto_tail;
 mod prior;
@@ -52,6 +54,7 @@ pub use flow::{ControlledPoint, CumulantFlow, FlowPoint, ORDER};
 pub use histogram::{Histogram, HistogramError};
 pub use independence_chain::IndependenceChain;
 pub use law::{LawPoint, law_flow};
+pub use likelihood::{FlowDensities, FlowLikelihood, LikelihoodError};
 pub use log_weights::{LogWeights, ReweightingError, WeightsError};
 pub use pareto_tail::{HeavyTail, ParetoTail};
 pub use prior::Prior;

@@ -1,9 +1,10 @@
 //! Where the backward process starts.
 
 use crate::draw;
-use sde_core::ndarray::Array2;
-use sde_core::{Noise, NoiseSchedule, NormalSource};
+use sde_core::ndarray::{Array1, Array2};
+use sde_core::{Batch, Noise, NoiseSchedule, NormalSource};
 use serde::{Deserialize, Serialize};
+use std::f64::consts::TAU;
 
 /// The normal density from which the backward process starts.
 ///
@@ -29,6 +30,14 @@ impl Prior {
             Self::Noise => schedule.transition(0.0, t).variance,
             Self::Matched { kappa_2 } => sde_core::gaussian::forward_variance(schedule, kappa_2, t),
         }
+    }
+
+    /// `ln p` of every row of `x`, shape `(rows, sites)`, at time `t`.
+    pub fn log_density<S: NoiseSchedule + ?Sized>(&self, schedule: &S, t: f64, x: Batch<'_>) -> Array1<f64> {
+        let variance = self.variance(schedule, t);
+        let norm = (TAU * variance).ln();
+        let density = |x: f64| -0.5 * (norm + x * x / variance);
+        x.outer_iter().map(|row| row.iter().map(|x| density(*x)).sum()).collect()
     }
 
     /// Draws `rows` configurations of `sites` independent sites at time `t`: addressed noise, step 0.

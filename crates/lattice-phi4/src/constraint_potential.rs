@@ -41,8 +41,12 @@ pub struct ConstraintPotential {
 pub struct ZeroModePosterior {
     /// `E[a | x]`.
     pub mean: f64,
-    /// `E[a^2 | x]`.
-    pub square: f64,
+    /// `Var[a | x]`.
+    pub variance: f64,
+    /// The score `d/dx ln p(x) = ( E[a | x] - x ) / s^2` of the noised mode.
+    pub score: f64,
+    /// Its derivative `( Var[a | x] / s^2 - 1 ) / s^2`.
+    pub slope: f64,
 }
 
 impl ConstraintPotential {
@@ -80,9 +84,37 @@ impl ConstraintPotential {
         -polynomial(&self.coefficients, (a / self.largest).powi(2))
     }
 
-    /// What is known of `a` from `x = a + s z`, with standard normal `z`. The score of the noised mode is
-    /// `(E[a | x] - x) / s^2`.
+    /// `-U'(a)` and `-U''(a)`.
+    fn slopes(&self, a: f64) -> [f64; 2] {
+        let u = (a / self.largest).powi(2);
+        let [mut first, mut second] = [0.0; 2];
+        // 2k c_k u^(k-1), of which the second derivative has 2k - 1 each.
+        for (below, c) in self.coefficients.iter().enumerate().rev() {
+            let power = 2.0 * (below + 1) as f64;
+            first = first * u + power * c;
+            second = second * u + (power - 1.0) * power * c;
+        }
+        let scale = self.largest.powi(-2);
+        [first * a * scale, second * scale]
+    }
+
+    /// What is known of `a` from `x = a + s z`, with standard normal `z`; without noise, everything.
+    ///
+    /// ```
+    /// use lattice_phi4::ConstraintPotential;
+    /// # use sde_core::{Noise, NormalSource};
+    /// # let mut a = vec![0.0; 1000];
+    /// # Noise::new(1, 0).block(0, 0).fill(0, &mut a);
+    /// let potential = ConstraintPotential::fit(&a).expect("numbers that differ");
+    /// let [exact, nearly] = [0.0, 1e-3].map(|s| potential.posterior(0.7, s));
+    /// assert_eq!((exact.mean, exact.variance), (0.7, 0.0));
+    /// assert!((exact.score - nearly.score).abs() < 1e-5 && (exact.slope - nearly.slope).abs() < 1e-5);
+    /// ```
     pub fn posterior(&self, x: f64, s: f64) -> ZeroModePosterior {
+        if s == 0.0 {
+            let [score, slope] = self.slopes(x);
+            return ZeroModePosterior { mean: x, variance: 0.0, score, slope };
+        }
         let support = SUPPORT * self.largest;
         // Where all of the reach lies outside, the end of the support is all there is.
         let low = (x - REACH * s).max(-support).min((1.0 - 1e-3) * support);
@@ -97,14 +129,20 @@ impl ConstraintPotential {
             *exponent = -0.5 * distance * distance - self.at(a);
             top = top.max(*exponent);
         }
-        let [mut norm, mut mean, mut square] = [0.0; 3];
-        for (i, exponent) in exponents.iter().enumerate() {
-            let (a, weight) = (node(i), (exponent - top).exp());
+        let [mut norm, mut mean, mut variance] = [0.0; 3];
+        for (i, exponent) in exponents.iter_mut().enumerate() {
+            let weight = (*exponent - top).exp();
             norm += weight;
-            mean += weight * a;
-            square += weight * a * a;
+            mean += weight * node(i);
+            *exponent = weight;
         }
-        ZeroModePosterior { mean: mean / norm, square: square / norm }
+        mean /= norm;
+        for (i, weight) in exponents.iter().enumerate() {
+            variance += weight * (node(i) - mean).powi(2);
+        }
+        variance /= norm;
+        let s2 = s * s;
+        ZeroModePosterior { mean, variance, score: (mean - x) / s2, slope: (variance / s2 - 1.0) / s2 }
     }
 }
 
@@ -189,7 +227,30 @@ mod tests {
                 let (s2, found) = (s * s, potential.posterior(x, s));
                 let (mean, variance) = (x * 4.0 / (4.0 + s2), 4.0 * s2 / (4.0 + s2));
                 assert_relative_eq!(found.mean, mean, epsilon = 1e-12, max_relative = 1e-12);
-                assert_relative_eq!(found.square, mean * mean + variance, max_relative = 1e-12);
+                assert_relative_eq!(found.variance, variance, max_relative = 1e-12);
+                assert_relative_eq!(found.score, -x / (4.0 + s2), epsilon = 1e-11, max_relative = 1e-11);
+                assert_relative_eq!(found.slope, -(4.0 + s2).recip(), max_relative = 1e-10);
+            }
+        }
+    }
+
+    /// The score is the slope of `-U` smeared out by the noise, its slope that of the score.
+    #[test]
+    fn slopes_are_derivatives() {
+        let (potential, h) = (two_peaks(), 1e-4);
+        for x in [0.0, 3.0, -17.0, 33.0] {
+            let exact = -(potential.at(x + h) - potential.at(x - h)) / (2.0 * h);
+            assert_relative_eq!(
+                potential.posterior(x, 0.0).score,
+                exact,
+                epsilon = 1e-8,
+                max_relative = 1e-8
+            );
+            for s in [0.0, 0.05, 0.3, 2.0, 30.0] {
+                let [after, before] = [h, -h].map(|h| potential.posterior(x + h, s).score);
+                let exact = (after - before) / (2.0 * h);
+                let found = potential.posterior(x, s).slope;
+                assert_relative_eq!(found, exact, epsilon = 1e-7, max_relative = 1e-7);
             }
         }
     }
@@ -249,7 +310,7 @@ mod tests {
         for s in [1e-3, 1.0, 1e3] {
             for x in [-1e6, 49.9, 50.0, 51.0, 1e6] {
                 let found = two_peaks().posterior(x, s);
-                assert!(found.mean.abs() <= 50.0 && found.square <= 2500.0, "{x} {s}: {found:?}");
+                assert!(found.mean.abs() <= 50.0 && found.variance <= 2500.0, "{x} {s}: {found:?}");
             }
         }
     }

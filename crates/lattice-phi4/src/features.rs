@@ -60,22 +60,43 @@ impl Feature {
         Self::Background,
     ];
 
-    /// Whether there is nothing of it at other momenta.
-    pub(crate) fn is_of_zero_momentum(self) -> bool {
-        matches!(self, Self::Marginal | Self::Background)
-    }
     /// Of either parity, for a target with one sign of the magnetisation.
     pub const ORDERED: [Self; 6] =
         [Self::Power(2), Self::Power(3), Self::Power(4), Self::Loop, Self::Bubble, Self::CubicTree];
+
+    /// Whether there is nothing of it at other momenta.
+    pub(crate) fn is_of_zero_momentum(self) -> bool {
+        self.form() == Form::ZeroMomentum
+    }
+
+    pub(crate) fn form(self) -> Form {
+        let (rest, lines, legs) = match self {
+            Self::Power(k) => return Form::Power(k),
+            Self::Bubble => (1, 2, 2),
+            Self::Tree => (2, 1, 3),
+            Self::Sunset => (0, 3, 3),
+            Self::Loop => (0, 2, 2),
+            Self::CubicTree => (1, 1, 2),
+            Self::Marginal | Self::Background => return Form::ZeroMomentum,
+        };
+        Form::Joined { rest, lines, legs }
+    }
 }
 
-/// Powers of the posterior propagator at one noise level, in momentum space, divided by their zero modes.
-#[derive(Clone, Debug)]
-pub(crate) struct Lines {
-    one: Vec<f64>,
-    two: Vec<f64>,
-    three: Vec<f64>,
+/// What kind of function a feature is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `y^k`.
+    Power(u32),
+    /// `y^rest (v^lines * y^legs)`.
+    Joined { rest: u32, lines: usize, legs: u32 },
+    /// No field.
+    ZeroMomentum,
 }
+
+/// `v`, `v^2` and `v^3` of the posterior propagator at one noise level, in momentum space, divided by their zero modes.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines([Vec<f64>; 3]);
 
 impl Lines {
     /// Of `v(p)`, by mode.
@@ -88,7 +109,12 @@ impl Lines {
             filter.forward();
             normalised(filter.pair.iter().map(|mode| mode.re).collect())
         };
-        Self { one: normalised(v.to_vec()), two: power(2), three: power(3) }
+        Self([normalised(v.to_vec()), power(2), power(3)])
+    }
+
+    /// So many lines between the same two vertices.
+    pub(crate) fn of(&self, lines: usize) -> &[f64] {
+        &self.0[lines - 1]
     }
 }
 
@@ -119,17 +145,13 @@ impl FeatureSpace {
         lines: &Lines,
         out: &mut [Complex64],
     ) {
-        let (legs, line, rest) = match feature {
-            Feature::Power(k) => {
+        let (rest, line, legs) = match feature.form() {
+            Form::Power(k) => {
                 powers(y, k, out);
                 return;
             }
-            Feature::Bubble => (2, &lines.two, 1),
-            Feature::Tree => (3, &lines.one, 2),
-            Feature::Sunset => (3, &lines.three, 0),
-            Feature::Loop => (2, &lines.two, 0),
-            Feature::CubicTree => (2, &lines.one, 1),
-            Feature::Marginal | Feature::Background => unreachable!("these have no place but zero momentum"),
+            Form::Joined { rest, lines: number, legs } => (rest, lines.of(number), legs),
+            Form::ZeroMomentum => unreachable!("these have no place but zero momentum"),
         };
         powers(y, legs, &mut self.filter.pair);
         self.filter.forward();
@@ -140,13 +162,20 @@ impl FeatureSpace {
     }
 }
 
+impl FeatureSpace {
+    /// `v^lines * y^legs` of the joined feature that was evaluated last.
+    pub(crate) fn joined(&self) -> &[Complex64] {
+        &self.filter.pair
+    }
+}
+
 /// The product of either field with its own.
 pub(crate) fn each(a: Complex64, b: Complex64) -> Complex64 {
     Complex64::new(a.re * b.re, a.im * b.im)
 }
 
 /// `y^k` of both fields.
-fn powers(y: &[Complex64], k: u32, out: &mut [Complex64]) {
+pub(crate) fn powers(y: &[Complex64], k: u32, out: &mut [Complex64]) {
     match k {
         0 => out.fill(Complex64::new(1.0, 1.0)),
         1 => out.copy_from_slice(y),

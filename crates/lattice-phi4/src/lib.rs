@@ -40,6 +40,7 @@ mod domain_score;
 mod dual_averaging;
 mod ensemble;
 mod ensemble_error;
+mod feature_traces;
 mod features;
 mod field_prior;
 mod files;

@@ -21,7 +21,9 @@
 use crate::Spectrum;
 use crate::pairs::{PairFilter, PairTransform};
 use ndarray::Array2;
-use sde_core::{Batch, EvalError, Noise, NormalSource, ScoreModel, TimeGrid, values, values_mut};
+use sde_core::{
+    Batch, EvalError, Noise, NormalSource, ScoreModel, TimeGrid, directional_derivative, values, values_mut,
+};
 
 /// Displacement of a numerical derivative, in units of the noise.
 const DISPLACEMENT: f64 = 1e-3;
@@ -86,14 +88,7 @@ impl PathCosts {
             x *= s;
             x += &fields;
             block.fill(1, values_mut(&mut z.view_mut()));
-            let displacement = DISPLACEMENT * s;
-            let score_at = |sign: f64| {
-                let moved = &x + &(&z * (sign * displacement));
-                let mut out = Array2::zeros(x.dim());
-                score.score(moved.view(), s, out.view_mut())?;
-                Ok::<_, EvalError>(out)
-            };
-            let slope = (score_at(1.0)? - score_at(-1.0)?) / (2.0 * displacement);
+            let slope = directional_derivative(score, x.view(), s, z.view(), DISPLACEMENT * s)?;
             // What is left of it without the Gaussian part, -z / (G + s^2).
             let precision: Vec<f64> = g.iter().map(|g| (g + s * s).recip()).collect();
             filter.filter_rows(values_mut(&mut z.view_mut()), &precision);

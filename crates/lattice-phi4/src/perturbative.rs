@@ -17,13 +17,14 @@
 //! In the ordered phase the model describes fields folded to positive magnetisation, about their mean `M`, and the score of a
 //! field takes the sign of its magnetisation.
 
+use crate::feature_traces::{TraceKernels, TraceSpace};
 use crate::features::{FeatureSpace, Lines, each};
 use crate::pairs::{PairFilter, PairTransform};
-use crate::{ConstraintPotential, Feature, Spectrum};
+use crate::{ConstraintPotential, Feature, Spectrum, ZeroModePosterior};
 use rustfft::num_complex::Complex64;
-use sde_core::{Batch, BatchMut, EvalError, NoiseSchedule, ScoreModel, values, values_mut};
+use sde_core::{Batch, BatchMut, EvalError, NoiseSchedule, ScoreDivergence, ScoreModel, values, values_mut};
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// The coefficients at one noise level.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,7 +117,7 @@ pub(crate) struct Kernels {
     /// `W = G / (G + s^2)`.
     pub(crate) wiener: Vec<f64>,
     /// `W` over the standard deviation of `y`.
-    legs: Vec<f64>,
+    pub(crate) legs: Vec<f64>,
     /// One over the standard deviation of `y`.
     scale: f64,
     pub(crate) lines: Lines,
@@ -145,16 +146,20 @@ pub(crate) struct Means {
     /// `y`, scaled.
     pub(crate) y: Vec<Complex64>,
     /// `sum_x y_x` before `y` was bounded.
-    total: Complex64,
+    pub(crate) total: Complex64,
     /// Score of the marginal distribution in the place of a feature, as modes are: times `sqrt(V)`.
     marginal: Complex64,
+    /// Derivatives of `total` and `marginal` by the zero mode of `x`.
+    pub(crate) total_slope: Complex64,
+    pub(crate) marginal_slope: Complex64,
 }
 
 impl Means {
     pub(crate) fn new(transform: &PairTransform) -> Self {
         let filter = PairFilter::new(transform);
         let root = (transform.sites() as f64).sqrt();
-        Self { root, y: filter.pair.clone(), filter, total: Complex64::ZERO, marginal: Complex64::ZERO }
+        let [total, marginal, total_slope, marginal_slope] = [Complex64::ZERO; 4];
+        Self { root, y: filter.pair.clone(), filter, total, marginal, total_slope, marginal_slope }
     }
 
     /// Of a pair with modes `x`.
@@ -165,13 +170,17 @@ impl Means {
         potential: Option<&ConstraintPotential>,
     ) {
         self.filter.pair.iter_mut().zip(x).zip(&kernels.legs).for_each(|((y, x), leg)| *y = x * leg);
+        self.total_slope = Complex64::new(kernels.legs[0], kernels.legs[0]);
         if let Some(potential) = potential {
             let (zero, s2) = (x[0] / self.root, kernels.noise * kernels.noise);
-            let mean = [zero.re, zero.im].map(|x| potential.posterior(x, kernels.noise).mean);
-            let mean = Complex64::new(mean[0], mean[1]);
-            self.filter.pair[0] = mean * (self.root * kernels.scale);
-            let score = (mean - zero) / s2;
-            self.marginal = (score + zero * kernels.precision[0]) * (self.root / kernels.wiener[0]);
+            let known = [zero.re, zero.im].map(|x| potential.posterior(x, kernels.noise));
+            let pair = |of: fn(&ZeroModePosterior) -> f64| Complex64::new(of(&known[0]), of(&known[1]));
+            let (precision, wiener) = (kernels.precision[0], kernels.wiener[0]);
+            self.filter.pair[0] = pair(|of| of.mean) * (self.root * kernels.scale);
+            self.marginal = (pair(|of| of.score) + zero * precision) * (self.root / wiener);
+            let slope = pair(|of| of.slope);
+            self.total_slope = (Complex64::new(1.0, 1.0) + slope * s2) * kernels.scale;
+            self.marginal_slope = (slope + Complex64::new(precision, precision)) / wiener;
         }
         self.total = self.filter.pair[0];
         self.filter.inverse();
@@ -226,6 +235,15 @@ struct Prepared {
     level: Option<Level>,
     /// `sum_j c_j l_j(p)` by mode.
     linear: Vec<f64>,
+    /// For divergences, when the first is asked for.
+    traces: OnceLock<TraceKernels>,
+}
+
+impl Prepared {
+    fn traces(&self, transform: &PairTransform) -> &TraceKernels {
+        self.traces
+            .get_or_init(|| TraceKernels::new(&self.kernels, &self.linear, &mut PairFilter::new(transform)))
+    }
 }
 
 impl<S: NoiseSchedule> PerturbativeScore<S> {
@@ -246,23 +264,25 @@ impl<S: NoiseSchedule> PerturbativeScore<S> {
         let kernels = Kernels::new(&self.g, noise, &self.transform);
         let level = self.model.at(noise);
         let linear = level.as_ref().map(|level| self.transform.by_mode(&level.linear)).unwrap_or_default();
-        let prepared = Arc::new(Prepared { kernels, level, linear });
+        let prepared = Arc::new(Prepared { kernels, level, linear, traces: OnceLock::new() });
         *self.remembered.write().unwrap_or_else(PoisonError::into_inner) = Some(prepared.clone());
         prepared
     }
 }
 
-impl<S: NoiseSchedule> ScoreModel for PerturbativeScore<S> {
-    fn score(&self, x: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
+impl<S: NoiseSchedule> PerturbativeScore<S> {
+    /// Writes scores, and divergences if there is a place for them.
+    fn write(&self, x: Batch<'_>, t: f64, mut out: BatchMut<'_>, mut divergence: Option<BatchMut<'_>>) {
         let kernel = self.schedule.transition(0.0, t);
         let shrink = kernel.mean_factor.recip();
         let prepared = self.prepared(kernel.noise_to_signal().sqrt());
+        let traces = divergence.is_some().then(|| prepared.traces(&self.transform));
         let mean = self.model.spectrum.mean();
         let sites = self.transform.sites();
         let mut evaluation = Evaluation::new(&self.transform);
         let mut centred = vec![0.0; 2 * sites];
         let rows = values(&x).chunks(2 * sites).zip(values_mut(&mut out).chunks_mut(2 * sites));
-        for (x, out) in rows {
+        for (pair, (x, out)) in rows.enumerate() {
             // phi and what is folded away.
             let mut signs = [1.0; 2];
             let centred = &mut centred[..x.len()];
@@ -271,14 +291,37 @@ impl<S: NoiseSchedule> ScoreModel for PerturbativeScore<S> {
                 centred.iter_mut().zip(x).for_each(|(c, x)| *c = *fold * shrink * x - mean);
             }
             evaluation.modes.load(centred);
-            evaluation.score(&self.model, &prepared);
+            let trace = evaluation.score(&self.model, &prepared, traces);
             evaluation.modes.store(out);
             for (out, sign) in out.chunks_mut(sites).zip(signs) {
                 for s in out {
                     *s *= sign * shrink;
                 }
             }
+            if let Some(divergence) = &mut divergence {
+                let rows = divergence.iter_mut().skip(2 * pair);
+                rows.zip([trace.re, trace.im]).for_each(|(d, trace)| *d = shrink * shrink * trace);
+            }
         }
+    }
+}
+
+impl<S: NoiseSchedule> ScoreModel for PerturbativeScore<S> {
+    fn score(&self, x: Batch<'_>, t: f64, out: BatchMut<'_>) -> Result<(), EvalError> {
+        self.write(x, t, out, None);
+        Ok(())
+    }
+}
+
+impl<S: NoiseSchedule> ScoreDivergence for PerturbativeScore<S> {
+    fn score_and_divergence(
+        &self,
+        x: Batch<'_>,
+        t: f64,
+        score: BatchMut<'_>,
+        divergence: BatchMut<'_>,
+    ) -> Result<(), EvalError> {
+        self.write(x, t, score, Some(divergence));
         Ok(())
     }
 }
@@ -292,6 +335,7 @@ struct Evaluation {
     sum: PairFilter,
     /// `phi + s z`, in the end the score.
     modes: PairFilter,
+    traces: TraceSpace,
 }
 
 impl Evaluation {
@@ -303,13 +347,20 @@ impl Evaluation {
             feature: filter.pair.clone(),
             sum: filter.clone(),
             modes: filter,
+            traces: TraceSpace::new(transform),
         }
     }
 
-    /// Turns the pair in `self.modes` into its score.
-    fn score(&mut self, model: &PerturbativeModel, prepared: &Prepared) {
-        let Self { means, space, feature, sum, modes } = self;
+    /// Turns the pair in `self.modes` into its score, and returns the divergences of both fields if `traces` are there.
+    fn score(
+        &mut self,
+        model: &PerturbativeModel,
+        prepared: &Prepared,
+        traces: Option<&TraceKernels>,
+    ) -> Complex64 {
+        let Self { means, space, feature, sum, modes, traces: work } = self;
         let Kernels { precision, wiener, lines, .. } = &prepared.kernels;
+        let mut trace = traces.map_or(Complex64::ZERO, TraceKernels::linear);
         modes.forward();
         if let Some(level) = &prepared.level {
             means.evaluate(&modes.pair, &prepared.kernels, model.potential.as_ref());
@@ -317,15 +368,19 @@ impl Evaluation {
             sum.pair.fill(Complex64::ZERO);
             let mut zero = Complex64::new(level.constant, level.constant) * -(sum.pair.len() as f64);
             for (j, &kind) in model.features.iter().enumerate() {
+                let (c, zero_mode) = (level.coefficients[j], level.zero_mode[j]);
                 let at_zero = if kind.is_of_zero_momentum() {
                     means.at_zero(kind)
                 } else {
                     space.evaluate(kind, &means.y, lines, feature);
-                    let c = level.coefficients[j];
                     sum.pair.iter_mut().zip(&*feature).for_each(|(sum, f)| *sum += f * c);
                     feature.iter().sum()
                 };
-                zero += at_zero * level.zero_mode[j];
+                zero += at_zero * zero_mode;
+                if let Some(kernels) = traces {
+                    let found = work.evaluate(kind, means, level.bound, lines, space.joined(), kernels);
+                    trace += found.others * c + found.zero * (zero_mode * wiener[0]);
+                }
             }
             sum.forward();
             sum.pair[0] = zero;
@@ -337,5 +392,6 @@ impl Evaluation {
             modes.pair.iter_mut().zip(precision).for_each(|(x, p)| *x *= -p);
         }
         modes.inverse();
+        trace
     }
 }

@@ -18,7 +18,10 @@ use crate::pairs::{PairFilter, PairTransform};
 use crate::{FieldPrior, Lattice, Orbits, propagator};
 use ndarray::Array2;
 use sde_core::gaussian::{euler_maruyama_variance, forward_variance};
-use sde_core::{Batch, BatchMut, EvalError, Noise, NoiseSchedule, ScoreModel, TimeGrid, values, values_mut};
+use sde_core::{
+    Batch, BatchMut, EvalError, Noise, NoiseSchedule, ScoreDivergence, ScoreModel, TimeGrid, Transition,
+    values, values_mut,
+};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 
@@ -231,16 +234,35 @@ impl<S: NoiseSchedule> SpectralScore<S> {
         let transform = PairTransform::new(&spectrum.lattice());
         Self { schedule, mean: spectrum.mean(), g: transform.by_mode(spectrum.variances()), transform }
     }
+
+    /// `-1 / G(p; t)` by mode.
+    fn factors(&self, kernel: Transition) -> Vec<f64> {
+        let signal = kernel.mean_factor * kernel.mean_factor;
+        self.g.iter().map(|g| -(signal * g + kernel.variance).recip()).collect()
+    }
 }
 
 impl<S: NoiseSchedule> ScoreModel for SpectralScore<S> {
     fn score(&self, x: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
         let kernel = self.schedule.transition(0.0, t);
-        let signal = kernel.mean_factor * kernel.mean_factor;
-        let factors: Vec<f64> = self.g.iter().map(|g| -(signal * g + kernel.variance).recip()).collect();
+        let factors = self.factors(kernel);
         out.assign(&x);
         PairFilter::new(&self.transform).filter_rows(values_mut(&mut out), &factors);
         out -= factors[0] * kernel.mean_factor * self.mean;
         Ok(())
+    }
+}
+
+/// `div s = -sum_p 1 / G(p; t)`, the same for all fields.
+impl<S: NoiseSchedule> ScoreDivergence for SpectralScore<S> {
+    fn score_and_divergence(
+        &self,
+        x: Batch<'_>,
+        t: f64,
+        score: BatchMut<'_>,
+        mut divergence: BatchMut<'_>,
+    ) -> Result<(), EvalError> {
+        divergence.fill(self.factors(self.schedule.transition(0.0, t)).iter().sum());
+        self.score(x, t, score)
     }
 }

@@ -22,7 +22,7 @@
 //! ```
 
 use crate::batch::{values, values_mut};
-use crate::{Batch, BatchMut, EvalError, NoiseSchedule, ScoreModel, TimeGrid};
+use crate::{Batch, BatchMut, EvalError, NoiseSchedule, ScoreDivergence, ScoreModel, TimeGrid};
 
 /// The variance `s^2(t) = kappa_2 f^2 + Xi` of the forward process [B.5, 3.23].
 pub fn forward_variance<S: NoiseSchedule + ?Sized>(schedule: &S, kappa_2: f64, t: f64) -> f64 {
@@ -77,5 +77,18 @@ impl<S: NoiseSchedule> ScoreModel for GaussianScore<S> {
             *s = slope * x;
         }
         Ok(())
+    }
+}
+
+impl<S: NoiseSchedule> ScoreDivergence for GaussianScore<S> {
+    fn score_and_divergence(
+        &self,
+        x: Batch<'_>,
+        t: f64,
+        score: BatchMut<'_>,
+        mut divergence: BatchMut<'_>,
+    ) -> Result<(), EvalError> {
+        divergence.fill(-(x.ncols() as f64) / forward_variance(&self.schedule, self.kappa_2, t));
+        self.score(x, t, score)
     }
 }

@@ -19,7 +19,9 @@
 //! 4. [`Integrator`]s and [`TimeGrid`]s: how they are advanced, [`Observer`]s: how they are watched.
 //! 5. [`Noise`]: normal variates addressed by seed, stream, step and index.
 //! 6. [`gaussian`], [`TwoPeak`]: solved models.
-//! 7. [`DensityPropagator`]: the law of a whole chain, a [`NormalMixture`] after every step, with no sampling
+//! 7. [`ScoreDivergence`]: how a score spreads, in closed form, by [`DifferenceTrace`] or by [`HutchinsonTrace`], and the
+//!    [`DensityFlow`], which carries the logarithm of the density along the probability flow.
+//! 8. [`DensityPropagator`]: the law of a whole chain, a [`NormalMixture`] after every step, with no sampling
 //!    error.
 //!
 //! ```
@@ -44,12 +46,15 @@
 
 mod batch;
 mod density;
+mod density_flow;
+mod divergence;
 mod drift;
 mod error;
 mod grid;
 mod integrator;
 mod math;
 mod mixture;
+mod mixture_score;
 mod noise;
 mod normal;
 mod observer;
@@ -57,6 +62,7 @@ mod process;
 mod schedule;
 mod score;
 mod target;
+mod trace;
 mod two_peak;
 mod update;
 
@@ -64,14 +70,17 @@ pub mod gaussian;
 
 pub use batch::{Batch, BatchMut, values, values_mut};
 pub use density::{DensityError, DensityPropagator};
+pub use density_flow::DensityFlow;
+pub use divergence::{ScoreDivergence, directional_derivative};
 pub use drift::{Drift, DriftFn};
 pub use error::{EvalError, ParameterError};
 pub use grid::{GridError, TimeGrid};
 pub use integrator::{
-    AdditiveNoise, ChurnHeun, DormandPrince, EulerMaruyama, ExactTransition, ExponentialEuler, Heun,
-    Integrator, PredictorCorrector, Step, StepUnderflow, StochasticHeun, integrate,
+    AdaptiveError, AdditiveNoise, ChurnHeun, DormandPrince, EulerMaruyama, ExactTransition, ExponentialEuler,
+    Heun, Integrator, PredictorCorrector, Step, StochasticHeun, Tolerance, integrate,
 };
 pub use mixture::NormalMixture;
+pub use mixture_score::MixtureScore;
 pub use noise::{BlockNoise, Noise, NormalSource};
 pub use observer::Observer;
 pub use process::{Forward, Langevin, ProbabilityFlow, Reverse};
@@ -81,6 +90,7 @@ pub use schedule::{
 };
 pub use score::{ScoreFn, ScoreModel};
 pub use target::Target;
+pub use trace::{DifferenceTrace, HutchinsonTrace};
 pub use two_peak::{TwoPeak, TwoPeakScore};
 
 pub use ndarray;

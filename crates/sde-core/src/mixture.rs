@@ -6,7 +6,7 @@
 //! ```
 
 use crate::error::{positive, within};
-use crate::{ParameterError, TwoPeak};
+use crate::{ParameterError, Transition, TwoPeak};
 use std::f64::consts::PI;
 
 /// A normalised mixture `sum_i w_i N(m_i, s^2)`; with `s = 0`, point masses.
@@ -72,6 +72,25 @@ impl NormalMixture {
         self.means.iter().zip(&self.weights).map(peak).sum::<f64>() * inverse / (2.0 * PI).sqrt()
     }
 
+    /// `ln p(x)`, also where the density is too small for a number; NaN for point masses.
+    ///
+    /// ```
+    /// use sde_core::NormalMixture;
+    /// let normal = NormalMixture::normal(0.0, 1.0)?;
+    /// assert!((normal.ln_density(100.0) + 5000.918938533205).abs() < 1e-11);
+    /// # Ok::<(), sde_core::ParameterError>(())
+    /// ```
+    pub fn ln_density(&self, x: f64) -> f64 {
+        if self.width == 0.0 {
+            return f64::NAN;
+        }
+        let exponent = |mean: f64| -0.5 * ((x - mean) / self.width).powi(2);
+        let top = self.means.iter().fold(f64::NEG_INFINITY, |top: f64, mean| top.max(exponent(*mean)));
+        let peaks = self.means.iter().zip(&self.weights);
+        let sum: f64 = peaks.map(|(mean, weight)| weight * (exponent(*mean) - top).exp()).sum();
+        top + (sum / (self.width * (2.0 * PI).sqrt())).ln()
+    }
+
     /// The moment `E[x^n]`: that of `m + s z`, weighted,
     ///
     /// ```text
@@ -88,6 +107,17 @@ impl NormalMixture {
             factor *= f64::from(left * left.saturating_sub(1)) / f64::from(2 * (j + 1)) * self.width.powi(2);
         }
         sum
+    }
+
+    /// The law of `f x + sqrt(Xi) z`, the mixture after noise.
+    #[must_use]
+    pub fn noised(&self, kernel: Transition) -> Self {
+        let f = kernel.mean_factor;
+        Self {
+            means: self.means.iter().map(|mean| f * mean).collect(),
+            weights: self.weights.clone(),
+            width: kernel.variance_from(self.width * self.width).sqrt(),
+        }
     }
 
     /// The law of `x + width z`: wider by an independent normal.

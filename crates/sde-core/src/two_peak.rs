@@ -18,7 +18,8 @@ use crate::batch::{values, values_mut};
 use crate::error::{positive, within};
 use crate::math::tanh;
 use crate::{
-    Batch, BatchMut, EvalError, NoiseSchedule, NormalSource, ParameterError, ScoreModel, Target, Transition,
+    Batch, BatchMut, EvalError, NoiseSchedule, NormalSource, ParameterError, ScoreDivergence, ScoreModel,
+    Target, Transition,
 };
 use multiversion::multiversion;
 use ndarray::ArrayViewMut1;
@@ -163,6 +164,38 @@ impl<S: NoiseSchedule> ScoreModel for TwoPeakScore<S> {
         score_slice(mu, sigma * sigma, values(&x), values_mut(&mut out));
         Ok(())
     }
+}
+
+impl<S: NoiseSchedule> ScoreDivergence for TwoPeakScore<S> {
+    fn score_and_divergence(
+        &self,
+        x: Batch<'_>,
+        t: f64,
+        mut score: BatchMut<'_>,
+        mut divergence: BatchMut<'_>,
+    ) -> Result<(), EvalError> {
+        let TwoPeak { mu, sigma } = self.model.noised(self.schedule.transition(0.0, t));
+        let variance = sigma * sigma;
+        score_slice(mu, variance, values(&x), values_mut(&mut score));
+        let sums = values_mut(&mut divergence).iter_mut();
+        for (x, sum) in values(&x).chunks(x.ncols()).zip(sums) {
+            *sum = slope_sum(mu, variance, x);
+        }
+        Ok(())
+    }
+}
+
+/// The derivative of [`score_slice`], summed, `( (mu^2 / variance) (1 - tanh^2) - 1 ) / variance`.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+fn slope_sum(mu: f64, variance: f64, x: &[f64]) -> f64 {
+    let inverse = 1.0 / variance;
+    let steepness = mu * inverse;
+    let mut sum = 0.0;
+    for &x in x {
+        let y = tanh(steepness * x);
+        sum += steepness * steepness * ((1.0 - y) * (1.0 + y)) - inverse;
+    }
+    sum
 }
 
 /// `( mu tanh(mu x / variance) - x ) / variance`.

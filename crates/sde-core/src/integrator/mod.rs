@@ -23,7 +23,7 @@ mod predictor_corrector;
 mod stochastic_heun;
 
 pub use churn_heun::ChurnHeun;
-pub use dormand_prince::{DormandPrince, StepUnderflow};
+pub use dormand_prince::{AdaptiveError, DormandPrince, Tolerance};
 pub use euler_maruyama::EulerMaruyama;
 pub use exact_transition::ExactTransition;
 pub use exponential_euler::ExponentialEuler;

@@ -156,14 +156,86 @@ fn the_flow_is_solved_to_the_order_of_the_rule() {
     }
 }
 
+/// With a tolerance that everything satisfies a step of the grid is one step of the scheme: fifth order. Its evaluations are
+/// the slope at the start, one to judge the length of the step, and six.
+#[test]
+fn dormand_prince_has_order_five() {
+    for (name, schedule) in schedules() {
+        let score = GaussianScore { schedule: &schedule, kappa_2: KAPPA_2 };
+        let process = ProbabilityFlow { schedule: &schedule, score };
+        let s2 = |t| gaussian::forward_variance(&schedule, KAPPA_2, t);
+        let exact = 2.0 * s2(0.1) / s2(1.0);
+        let error = |steps: usize| {
+            let grid = TimeGrid::uniform(1.0, 0.1, steps).unwrap();
+            let mut scheme = DormandPrince::new(1e3).unwrap();
+            let error = variance(&process, &mut scheme, &grid, 2.0) - exact;
+            assert_eq!(scheme.evaluations(), 8 * steps);
+            error
+        };
+        let (coarse, fine) = (error(24), error(48));
+        let order = (coarse / fine).log2();
+        assert!((order - 5.0).abs() < 0.3, "{name}: order {order}, errors {coarse:e} {fine:e}");
+    }
+}
+
+/// Half the tolerance costs a fifth power of steps: from 1e-5 to 1e-10 ten times as many, within a factor of two. Rows that
+/// share their steps need as many as the worst of them.
+#[test]
+fn evaluations_follow_the_tolerance() {
+    let process = DriftFn { drift: |x: f64, t: f64| x * (20.0 * t).cos(), strength: |_| 0.0 };
+    let step = Step { index: 0, time: 0.0, increment: 2.0, last: true };
+    let run = |tolerance: f64, starts: &[f64]| {
+        let mut scheme = DormandPrince::new(tolerance).unwrap();
+        let mut x = Array2::from_shape_vec((starts.len(), 1), starts.to_vec()).unwrap();
+        scheme.step(&process, step, x.view_mut(), &Units).unwrap();
+        let exact = (40.0_f64.sin() / 20.0).exp();
+        assert!(x.iter().zip(starts).all(|(x, start)| (x - start * exact).abs() < 20.0 * tolerance));
+        scheme.evaluations()
+    };
+    let (loose, tight) = (run(1e-5, &[1.0]), run(1e-10, &[1.0]));
+    assert!(tight > 5 * loose && tight < 20 * loose, "{loose} {tight}");
+    assert_eq!(run(1e-5, &[1.0, 0.0, 1.0]), loose);
+}
+
+#[test]
+fn nothing_to_do_is_done_in_one_step() {
+    let process = DriftFn { drift: |_, _| 0.0, strength: |_| 0.0 };
+    let step = Step { index: 0, time: 1.0, increment: -1.0, last: true };
+    let mut scheme = DormandPrince::new(1e-12).unwrap();
+    let mut x = Array2::from_elem((3, 2), 0.7);
+    scheme.step(&process, step, x.view_mut(), &Units).unwrap();
+    assert_eq!((x, scheme.evaluations()), (Array2::from_elem((3, 2), 0.7), 8));
+}
+
+/// What stopped the scheme, on a batch of 2100 rows whose last one starts at one, the others at zero.
+fn refusal(drift: impl Fn(f64, f64) -> f64) -> AdaptiveError {
+    let process = DriftFn { drift, strength: |_| 0.0 };
+    let step = Step { index: 0, time: 0.0, increment: 1.0, last: true };
+    let mut x = Array2::zeros((2100, 1));
+    x[(2099, 0)] = 1.0;
+    let error = DormandPrince::new(1e-6).unwrap().step(&process, step, x.view_mut(), &Units).unwrap_err();
+    *std::error::Error::source(&error).unwrap().downcast_ref::<AdaptiveError>().unwrap()
+}
+
 #[test]
 fn stiffness_is_reported() {
-    let process = DriftFn { drift: |x: f64, t: f64| x / (t - 0.5).powi(2), strength: |_| 0.0 };
-    let step = Step { index: 0, time: 0.0, increment: 1.0, last: true };
-    let mut x = Array2::from_elem((1, 1), 1.0);
-    let error = DormandPrince::new(1e-6).unwrap().step(&process, step, x.view_mut(), &Units).unwrap_err();
-    let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(cause.starts_with("step size underflow at t = 0."), "{cause}");
+    let found = refusal(|x, t| x / (t - 0.5).powi(2));
+    let AdaptiveError::Underflow { row: 2099, time, tolerance } = found else { panic!("{found:?}") };
+    assert!((time - 0.5).abs() < 0.05 && tolerance == Tolerance::from(1e-6), "{found}");
+    // A drift that is not a number from here on is as bad.
+    let found = refusal(|x, t| if x > 0.0 && t > 0.25 { f64::NAN } else { x });
+    assert!(
+        matches!(found, AdaptiveError::Underflow { row: 2099, time, .. } if (time - 0.25).abs() < 1e-6),
+        "{found}"
+    );
+}
+
+#[test]
+fn what_is_not_finite_from_the_start_is_reported() {
+    let found = refusal(|x, _| if x > 0.0 { f64::INFINITY } else { 0.0 });
+    assert_eq!(found, AdaptiveError::NotFinite { row: 2099, time: 0.0 });
+    assert!(DormandPrince::new(0.0).is_err());
+    assert!(DormandPrince::new(Tolerance { absolute: 1e-6, relative: f64::NAN }).is_err());
 }
 
 #[test]
