@@ -43,6 +43,7 @@
 //! ```
 
 mod batch;
+mod configurations;
 mod density;
 mod drift;
 mod error;
@@ -63,6 +64,7 @@ mod update;
 pub mod gaussian;
 
 pub use batch::{Batch, BatchMut, values, values_mut};
+pub use configurations::Configurations;
 pub use density::{DensityError, DensityPropagator};
 pub use drift::{Drift, DriftFn};
 pub use error::{EvalError, ParameterError};

@@ -18,7 +18,6 @@
 //! **What a correction is worth.** By the I-MMSE relation (Guo, Shamai and Verdu 2005) the Kullback-Leibler divergence of
 //! the data from the model falls along the noise as the squared error of denoising does, [`information_rates`].
 
-mod configurations;
 mod field_batches;
 mod information;
 mod lattice_score;
@@ -30,7 +29,6 @@ mod scales;
 mod symmetry;
 mod target;
 
-pub use configurations::Configurations;
 pub use field_batches::{FieldBatches, FieldBatchesConfig, FieldSourceError};
 pub use information::{InformationError, InformationRate, information_rates};
 pub use lattice_score::LatticeScore;

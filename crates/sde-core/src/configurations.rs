@@ -1,6 +1,6 @@
 //! Where configurations come from: memory, or a file larger than it.
 
-use sde_core::ndarray::Array2;
+use ndarray::Array2;
 use std::io;
 
 /// Fields of equal length, read one at a time in any order, from any thread.
@@ -9,7 +9,7 @@ use std::io;
 /// - `read` of one index always gives the same numbers.
 ///
 /// ```
-/// use score_nets::Configurations;
+/// use sde_core::Configurations;
 /// use sde_core::ndarray::array;
 /// // an array's own len counts numbers
 /// let fields: &dyn Configurations = &array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
