@@ -17,13 +17,15 @@
 //! In the ordered phase the model describes fields folded to positive magnetisation, about their mean `M`, and the score of a
 //! field takes the sign of its magnetisation.
 
-use crate::features::{FeatureSpace, Lines, each};
-use crate::pairs::{PairFilter, PairTransform};
+use crate::features::{FeatureSpace, Lines};
+use crate::pairs::{PairFilter, PairTransform, flat_mut};
+use crate::pointwise::{clamp, product};
+use crate::powers::squares;
 use crate::{ConstraintPotential, Feature, Spectrum};
-use rustfft::num_complex::Complex64;
+use num_complex::Complex64;
 use sde_core::{Batch, BatchMut, EvalError, NoiseSchedule, ScoreModel, values, values_mut};
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// The coefficients at one noise level.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,7 +117,7 @@ pub(crate) struct Kernels {
     pub(crate) precision: Vec<f64>,
     /// `W = G / (G + s^2)`.
     pub(crate) wiener: Vec<f64>,
-    /// `W` over the standard deviation of `y`.
+    /// `W` over the standard deviation of `y`, and over the number of sites.
     legs: Vec<f64>,
     /// One over the standard deviation of `y`.
     scale: f64,
@@ -130,7 +132,7 @@ impl Kernels {
         let wiener: Vec<f64> = g.iter().zip(&precision).map(|(g, p)| g * p).collect();
         let variance: f64 = g.iter().zip(&wiener).map(|(g, w)| w * g).sum();
         let scale = (variance / transform.sites() as f64).sqrt().recip();
-        let legs = wiener.iter().map(|w| scale * w).collect();
+        let legs = wiener.iter().map(|w| transform.norm() * scale * w).collect();
         // v = G s^2 / (G + s^2); with no noise nothing is unknown, and its shape is a constant.
         let v: Vec<f64> = if s2 > 0.0 { wiener.iter().map(|w| w * s2).collect() } else { vec![1.0; g.len()] };
         Self { noise, precision, wiener, legs, scale, lines: Lines::new(&v, &mut PairFilter::new(transform)) }
@@ -141,9 +143,7 @@ impl Kernels {
 #[derive(Clone, Debug)]
 pub(crate) struct Means {
     filter: PairFilter,
-    root: f64,
-    /// `y`, scaled.
-    pub(crate) y: Vec<Complex64>,
+    sites: f64,
     /// `sum_x y_x` before `y` was bounded.
     total: Complex64,
     /// Score of the marginal distribution in the place of a feature, as modes are: times `sqrt(V)`.
@@ -152,9 +152,8 @@ pub(crate) struct Means {
 
 impl Means {
     pub(crate) fn new(transform: &PairTransform) -> Self {
-        let filter = PairFilter::new(transform);
-        let root = (transform.sites() as f64).sqrt();
-        Self { root, y: filter.pair.clone(), filter, total: Complex64::ZERO, marginal: Complex64::ZERO }
+        let (filter, sites) = (PairFilter::new(transform), transform.sites() as f64);
+        Self { filter, sites, total: Complex64::ZERO, marginal: Complex64::ZERO }
     }
 
     /// Of a pair with modes `x`.
@@ -164,30 +163,33 @@ impl Means {
         kernels: &Kernels,
         potential: Option<&ConstraintPotential>,
     ) {
-        self.filter.pair.iter_mut().zip(x).zip(&kernels.legs).for_each(|((y, x), leg)| *y = x * leg);
+        product(x, &kernels.legs, &mut self.filter.pair);
         if let Some(potential) = potential {
-            let (zero, s2) = (x[0] / self.root, kernels.noise * kernels.noise);
+            let root = self.sites.sqrt();
+            let (zero, s2) = (x[0] / root, kernels.noise * kernels.noise);
             let mean = [zero.re, zero.im].map(|x| potential.posterior(x, kernels.noise).mean);
             let mean = Complex64::new(mean[0], mean[1]);
-            self.filter.pair[0] = mean * (self.root * kernels.scale);
+            self.filter.pair[0] = mean * (kernels.scale / root);
             let score = (mean - zero) / s2;
-            self.marginal = (score + zero * kernels.precision[0]) * (self.root / kernels.wiener[0]);
+            self.marginal = (score + zero * kernels.precision[0]) * (root / kernels.wiener[0]);
         }
-        self.total = self.filter.pair[0];
-        self.filter.inverse();
-        self.y.copy_from_slice(&self.filter.pair);
+        self.total = self.filter.pair[0] * self.sites;
+        self.filter.unscaled_inverse();
+    }
+
+    /// `y`, scaled.
+    pub(crate) fn y(&self) -> &[Complex64] {
+        &self.filter.pair
     }
 
     /// Keeps `y` where it was seen: `|y| <= bound`.
     pub(crate) fn bound(&mut self, bound: f64) {
-        for y in &mut self.y {
-            *y = Complex64::new(y.re.clamp(-bound, bound), y.im.clamp(-bound, bound));
-        }
+        clamp(flat_mut(&mut self.filter.pair), bound);
     }
 
     /// The largest `|y|`.
     pub(crate) fn largest(&self) -> f64 {
-        self.y.iter().fold(0.0, |largest: f64, y| largest.max(y.re.abs()).max(y.im.abs()))
+        self.y().iter().fold(0.0, |largest: f64, y| largest.max(y.re.abs()).max(y.im.abs()))
     }
 
     /// A feature that is of zero momentum alone.
@@ -195,8 +197,8 @@ impl Means {
         match feature {
             Feature::Marginal => self.marginal,
             Feature::Background => {
-                let squares: Complex64 = self.y.iter().map(|&y| each(y, y)).sum();
-                each(self.total, squares) / self.y.len() as f64
+                let squares = squares(self.y());
+                Complex64::new(self.total.re * squares.re, self.total.im * squares.im) / self.sites
             }
             _ => unreachable!("these are fields"),
         }
@@ -217,15 +219,48 @@ pub struct PerturbativeScore<S> {
     /// `G(p)` by mode.
     g: Vec<f64>,
     remembered: RwLock<Option<Arc<Prepared>>>,
+    /// Working memory that no call uses at the moment.
+    spare: Mutex<Vec<Evaluation>>,
 }
 
 /// The score at one noise level.
 #[derive(Debug)]
 struct Prepared {
     kernels: Kernels,
-    level: Option<Level>,
-    /// `sum_j c_j l_j(p)` by mode.
+    /// `-1 / (G + s^2) - W sum_j c_j l_j` by mode, over the number of sites.
     linear: Vec<f64>,
+    nonlinear: Option<Nonlinear>,
+}
+
+/// What features add to it.
+#[derive(Debug)]
+struct Nonlinear {
+    /// Those of all momenta, with their coefficients, and for zero momentum.
+    fields: Vec<(Feature, f64)>,
+    fields_at_zero: Vec<f64>,
+    /// Those of zero momentum.
+    numbers: Vec<(Feature, f64)>,
+    constant: f64,
+    bound: f64,
+    /// `W` by mode, over the number of sites.
+    factors: Vec<f64>,
+}
+
+impl Nonlinear {
+    fn new(features: &[Feature], level: &Level, kernels: &Kernels, norm: f64) -> Self {
+        let with = |at_zero: bool, coefficients: &[f64]| -> Vec<(Feature, f64)> {
+            let all = features.iter().copied().zip(coefficients.iter().copied());
+            all.filter(|(feature, _)| feature.is_of_zero_momentum() == at_zero).collect()
+        };
+        Self {
+            fields: with(false, &level.coefficients),
+            fields_at_zero: with(false, &level.zero_mode).into_iter().map(|(_, c)| c).collect(),
+            numbers: with(true, &level.zero_mode),
+            constant: level.constant,
+            bound: level.bound,
+            factors: kernels.wiener.iter().map(|w| norm * w).collect(),
+        }
+    }
 }
 
 impl<S: NoiseSchedule> PerturbativeScore<S> {
@@ -233,7 +268,7 @@ impl<S: NoiseSchedule> PerturbativeScore<S> {
     pub fn new(model: Arc<PerturbativeModel>, schedule: S) -> Self {
         let transform = PairTransform::new(&model.spectrum.lattice());
         let g = transform.by_mode(model.spectrum.variances());
-        Self { model, schedule, transform, g, remembered: RwLock::new(None) }
+        Self { model, schedule, transform, g, remembered: RwLock::new(None), spare: Mutex::default() }
     }
 
     /// What one noise level needs, computed once for all blocks of a batch.
@@ -245,8 +280,13 @@ impl<S: NoiseSchedule> PerturbativeScore<S> {
         }
         let kernels = Kernels::new(&self.g, noise, &self.transform);
         let level = self.model.at(noise);
-        let linear = level.as_ref().map(|level| self.transform.by_mode(&level.linear)).unwrap_or_default();
-        let prepared = Arc::new(Prepared { kernels, level, linear });
+        let norm = self.transform.norm();
+        let of_features =
+            level.as_ref().map_or(vec![0.0; self.g.len()], |level| self.transform.by_mode(&level.linear));
+        let linear = kernels.precision.iter().zip(&kernels.wiener).zip(of_features);
+        let linear = linear.map(|((p, w), of_features)| -norm * (p + w * of_features)).collect();
+        let nonlinear = level.map(|level| Nonlinear::new(&self.model.features, &level, &kernels, norm));
+        let prepared = Arc::new(Prepared { kernels, linear, nonlinear });
         *self.remembered.write().unwrap_or_else(PoisonError::into_inner) = Some(prepared.clone());
         prepared
     }
@@ -259,35 +299,31 @@ impl<S: NoiseSchedule> ScoreModel for PerturbativeScore<S> {
         let prepared = self.prepared(kernel.noise_to_signal().sqrt());
         let mean = self.model.spectrum.mean();
         let sites = self.transform.sites();
-        let mut evaluation = Evaluation::new(&self.transform);
-        let mut centred = vec![0.0; 2 * sites];
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = spare().pop();
+        let mut evaluation = idle.unwrap_or_else(|| Evaluation::new(&self.transform));
         let rows = values(&x).chunks(2 * sites).zip(values_mut(&mut out).chunks_mut(2 * sites));
         for (x, out) in rows {
+            let mut factors = [shrink; 2];
+            for (x, factor) in x.chunks(sites).zip(&mut factors) {
+                *factor *= sign(mean, x);
+            }
             // phi and what is folded away.
-            let mut signs = [1.0; 2];
-            let centred = &mut centred[..x.len()];
-            for ((x, centred), fold) in x.chunks(sites).zip(centred.chunks_mut(sites)).zip(&mut signs) {
-                *fold = sign(mean, x);
-                centred.iter_mut().zip(x).for_each(|(c, x)| *c = *fold * shrink * x - mean);
-            }
-            evaluation.modes.load(centred);
-            evaluation.score(&self.model, &prepared);
-            evaluation.modes.store(out);
-            for (out, sign) in out.chunks_mut(sites).zip(signs) {
-                for s in out {
-                    *s *= sign * shrink;
-                }
-            }
+            evaluation.modes.load_scaled(x, factors, -mean);
+            evaluation.score(self.model.potential.as_ref(), &prepared);
+            evaluation.modes.store_scaled(out, factors);
         }
+        spare().push(evaluation);
         Ok(())
     }
 }
 
 /// Working memory of the score of a pair.
+#[derive(Debug)]
 struct Evaluation {
     means: Means,
     space: FeatureSpace,
-    feature: Vec<Complex64>,
+    totals: Vec<Complex64>,
     /// The sum of the features.
     sum: PairFilter,
     /// `phi + s z`, in the end the score.
@@ -300,42 +336,30 @@ impl Evaluation {
         Self {
             means: Means::new(transform),
             space: FeatureSpace::new(transform),
-            feature: filter.pair.clone(),
+            totals: Vec::new(),
             sum: filter.clone(),
             modes: filter,
         }
     }
 
     /// Turns the pair in `self.modes` into its score.
-    fn score(&mut self, model: &PerturbativeModel, prepared: &Prepared) {
-        let Self { means, space, feature, sum, modes } = self;
-        let Kernels { precision, wiener, lines, .. } = &prepared.kernels;
+    fn score(&mut self, potential: Option<&ConstraintPotential>, prepared: &Prepared) {
+        let Self { means, space, totals, sum, modes } = self;
+        let Prepared { kernels, linear, nonlinear } = prepared;
         modes.forward();
-        if let Some(level) = &prepared.level {
-            means.evaluate(&modes.pair, &prepared.kernels, model.potential.as_ref());
-            means.bound(level.bound);
-            sum.pair.fill(Complex64::ZERO);
-            let mut zero = Complex64::new(level.constant, level.constant) * -(sum.pair.len() as f64);
-            for (j, &kind) in model.features.iter().enumerate() {
-                let at_zero = if kind.is_of_zero_momentum() {
-                    means.at_zero(kind)
-                } else {
-                    space.evaluate(kind, &means.y, lines, feature);
-                    let c = level.coefficients[j];
-                    sum.pair.iter_mut().zip(&*feature).for_each(|(sum, f)| *sum += f * c);
-                    feature.iter().sum()
-                };
-                zero += at_zero * level.zero_mode[j];
-            }
+        if let Some(Nonlinear { fields, fields_at_zero, numbers, constant, bound, factors }) = nonlinear {
+            means.evaluate(&modes.pair, kernels, potential);
+            means.bound(*bound);
+            space.sum(fields, means.y(), &kernels.lines, &mut sum.pair, totals);
+            let mut zero = Complex64::new(*constant, *constant) * -(sum.pair.len() as f64);
+            zero += totals.iter().zip(fields_at_zero).map(|(total, c)| total * c).sum::<Complex64>();
+            zero += numbers.iter().map(|(feature, c)| means.at_zero(*feature) * c).sum::<Complex64>();
             sum.forward();
             sum.pair[0] = zero;
-            for (mode, x) in modes.pair.iter_mut().enumerate() {
-                let nonlinear = sum.pair[mode] - *x * prepared.linear[mode];
-                *x = nonlinear * wiener[mode] - *x * precision[mode];
-            }
+            modes.combine(linear, &sum.pair, factors);
         } else {
-            modes.pair.iter_mut().zip(precision).for_each(|(x, p)| *x *= -p);
+            modes.scale(linear);
         }
-        modes.inverse();
+        modes.unscaled_inverse();
     }
 }
