@@ -6,8 +6,8 @@
 
 use std::time::Instant;
 
-use cumulants::Estimate;
 use cumulants::distances::kolmogorov_smirnov_two_sample;
+use cumulants::{ChainError, Estimate, GammaMethod};
 use examples::lattice::{
     CHECKPOINT, Ensemble, LatticeArgs, Protocol, ScoreArgs, ScoreKind, Shells, Table, action_panel, correct,
     forget, magnetisation_panel, noise_levels, noised, simulate, table, time_of,
@@ -95,7 +95,7 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let (mut forward, mut forward_pictures) = (Vec::new(), vec![(0.0, fields.row(PICTURED).to_vec())]);
     for (stream, &(noise, _)) in backward.iter().enumerate().rev() {
         let x = noised(fields, noise, args.common.seed, stream as u64);
-        forward.push((noise, followed(&action, &x)));
+        forward.push((noise, under_noise(&action, &target, &ensemble.measured, &x)?));
         forward_pictures.push((noise, x.row(PICTURED).to_vec()));
     }
     pictures.reverse();
@@ -134,7 +134,9 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
             for (observable, found) in FOLLOWED.into_iter().zip(found) {
                 let row = Row::new(&observable.name(), &source, found.value, found.error);
                 let exact = target.get(observable);
-                results.push(row.target(exact.value + added(observable, *noise), exact.error));
+                // The target is in the noised configurations as it is: its error is none of the difference.
+                let error = if name == "forward" { 0.0 } else { exact.error };
+                results.push(row.target(exact.value + added(observable, *noise), error));
             }
         }
         curves(&out.join(format!("{name}.csv")), flow)?;
@@ -211,6 +213,36 @@ fn followed(action: &Phi4, x: &Array2<f64>) -> [Estimate; FOLLOWED.len()] {
             .estimate(action, &measured, measured.len())
             .map_or(Estimate { value: f64::NAN, error: f64::NAN }, |found| found.estimate())
     })
+}
+
+/// [`FOLLOWED`] of configurations with noise on top of them, with the error of the noise alone: that of the change from
+/// configuration to configuration, which given these is independent.
+fn under_noise(
+    action: &Phi4,
+    target: &Table,
+    before: &Measurements,
+    x: &Array2<f64>,
+) -> Result<[Estimate; FOLLOWED.len()], ChainError> {
+    let mut measured = Measurements::new(action.lattice());
+    measured.extend(x.view());
+    let mut estimates = [Estimate { value: 0.0, error: 0.0 }; FOLLOWED.len()];
+    for (estimate, observable) in estimates.iter_mut().zip(FOLLOWED) {
+        let primaries = observable.primaries();
+        let [with, without] = [&measured, before].map(|of| of.columns(&primaries));
+        let rows: Vec<f64> = with
+            .outer_iter()
+            .zip(without.outer_iter())
+            .flat_map(|(a, b)| [a.to_vec(), b.to_vec()].concat())
+            .collect();
+        let value = |means: &[f64]| observable.value(action, means);
+        let change = |means: &[f64]| {
+            let (with, without) = means.split_at(primaries.len());
+            value(with) - value(without)
+        };
+        let change = GammaMethod::default().derived(&[&rows], 2 * primaries.len(), change)?;
+        *estimate = Estimate { value: target.get(observable).value + change.value, error: change.error };
+    }
+    Ok(estimates)
 }
 
 fn push_rows(results: &mut Results, target: &Table, found: &Table) {

@@ -91,6 +91,28 @@ mod tests {
     }
 
     #[test]
+    fn cells_of_a_map_are_squares() {
+        for (width, height) in [(3, 3), (7, 2), (2, 16)] {
+            let panel = Panel::new("", "", "").map(width, &vec![0.0; width * height], 1.0);
+            let svg = Figure::grid(1, 1, vec![panel]).svg();
+            let between_axes = svg.split("<clipPath").nth(1).unwrap();
+            let number = |name: &str| -> f64 {
+                between_axes
+                    .split(&format!(" {name}=\""))
+                    .nth(1)
+                    .unwrap()
+                    .split('"')
+                    .next()
+                    .unwrap()
+                    .parse()
+                    .unwrap()
+            };
+            let (x, y) = (number("width") / width as f64, number("height") / height as f64);
+            assert!((x / y - 1.0).abs() < 1e-12, "{x} {y}");
+        }
+    }
+
+    #[test]
     fn equal_figures_are_equal_texts() {
         let figure =
             Figure::grid(1, 1, vec![Panel::new("", "", "").steps("data", &[0.0, 0.5, 1.0], &[0.7, 1.3])]);

@@ -5,8 +5,9 @@
 //! `sha256sum` prints it. Both are written beside their place, flushed and renamed, the fields first: fields whose
 //! metadata did not make it are refused by their digest.
 //!
-//! Sets larger than memory are written and read in slabs of configurations.
+//! Sets larger than memory are written and read in slabs of configurations, or read in any order by [`EnsembleFields`].
 
+use crate::ensemble_fields::{EnsembleFields, Fingerprint};
 use crate::files::{Replacement, replace};
 use crate::npy::{Header, Number, read_header, write_header};
 use crate::{EnsembleError, Lattice};
@@ -168,6 +169,8 @@ impl EnsembleWriter {
 pub struct EnsembleReader {
     path: PathBuf,
     file: BufReader<File>,
+    /// Length of the header.
+    start: u64,
     number: Number,
     lattice: Lattice,
     configurations: usize,
@@ -216,9 +219,9 @@ impl EnsembleReader {
         if length != expected {
             return Err(EnsembleError::Length { file: path.into(), expected, found: length });
         }
-        let hash = Sha256::new_with_prefix(&header);
+        let (start, hash) = (header.len() as u64, Sha256::new_with_prefix(&header));
         let reader =
-            Self { path: path.into(), file, number, lattice, configurations, read: 0, hash, metadata };
+            Self { path: path.into(), file, start, number, lattice, configurations, read: 0, hash, metadata };
         // An empty ensemble is read by now.
         reader.verify_at_the_end()?;
         Ok(reader)
@@ -256,15 +259,42 @@ impl EnsembleReader {
         let mut slab = Array2::zeros((rows, sites));
         let mut bytes = vec![0; sites * self.number.bytes()];
         for mut field in slab.outer_iter_mut() {
-            self.file.read_exact(&mut bytes).map_err(|source| EnsembleError::read(&self.path, source))?;
-            self.hash.update(&bytes);
             let field = field.as_slice_mut().expect("rows of a standard layout are contiguous");
-            self.number.decode(&bytes, field);
-            check_finite(&self.path, field, sites, self.read)?;
-            self.read += 1;
+            self.next_field(&mut bytes, field)?;
         }
-        self.verify_at_the_end()?;
         Ok(Some(slab))
+    }
+
+    /// Reads the next configuration, of which there is one: what the file has of it, and its numbers.
+    fn next_field(&mut self, bytes: &mut [u8], field: &mut [f64]) -> Result<(), EnsembleError> {
+        self.file.read_exact(bytes).map_err(|source| EnsembleError::read(&self.path, source))?;
+        self.hash.update(&*bytes);
+        self.number.decode(bytes, field);
+        check_finite(&self.path, field, field.len(), self.read)?;
+        self.read += 1;
+        self.verify_at_the_end()
+    }
+
+    /// Reads everything, one configuration at a time, for access in any order.
+    pub(crate) fn into_fields(mut self) -> Result<EnsembleFields, EnsembleError> {
+        // Without configurations the lattice may be any: memory for one is not asked for.
+        let sites = if self.configurations > 0 { self.lattice.volume() } else { 0 };
+        let (mut bytes, mut field) = (vec![0; sites * self.number.bytes()], vec![0.0; sites]);
+        let mut fingerprints = Vec::with_capacity(self.configurations);
+        while self.read < self.configurations {
+            self.next_field(&mut bytes, &mut field)?;
+            fingerprints.push(Fingerprint::of(Sha256::new_with_prefix(&bytes)));
+        }
+        let Self { path, file, start, number, lattice, metadata, .. } = self;
+        Ok(EnsembleFields {
+            path,
+            file: file.into_inner().into(),
+            start,
+            number,
+            lattice,
+            metadata,
+            fingerprints,
+        })
     }
 
     /// Compares the digest once everything is read.

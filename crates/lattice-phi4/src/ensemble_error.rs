@@ -104,6 +104,14 @@ pub enum EnsembleError {
         /// Digest of the file.
         found: String,
     },
+    /// The file has changed since it was opened.
+    #[error("{}: configuration {configuration}: has changed since the file was opened", file.display())]
+    Changed {
+        /// The file.
+        file: PathBuf,
+        /// Number of the configuration.
+        configuration: usize,
+    },
     /// Another number of configurations was written than announced.
     #[error("{}: configurations: expected {expected}, found {found}", file.display())]
     Count {

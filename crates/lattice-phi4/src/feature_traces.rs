@@ -26,10 +26,11 @@
 //! has the trace `-sum_p [ 1/(G + s^2) + W_p sum_j c_j l_j(p) ]`.
 
 use crate::Feature;
-use crate::features::{Form, Lines, each, powers};
-use crate::pairs::{PairFilter, PairTransform};
+use crate::features::{Form, Lines};
+use crate::pairs::{PairFilter, PairTransform, flat, flat_mut};
 use crate::perturbative::{Kernels, Means};
-use rustfft::num_complex::Complex64;
+use crate::powers::{Store, powers};
+use num_complex::Complex64;
 
 /// What traces at one noise level need.
 #[derive(Debug)]
@@ -43,16 +44,16 @@ pub(crate) struct TraceKernels {
 }
 
 impl TraceKernels {
-    /// With `sum_j c_j l_j(p)` by mode, if there are features.
+    /// With what is linear in `x` by mode, over the number of sites as everything in the kernels.
     pub(crate) fn new(kernels: &Kernels, linear: &[f64], filter: &mut PairFilter) -> Self {
-        let bound: f64 = kernels.wiener.iter().zip(linear).map(|(w, l)| w * l).sum();
-        let linear = -kernels.precision.iter().sum::<f64>() - bound;
+        let sites = linear.len() as f64;
+        let linear = sites * linear.iter().sum::<f64>();
         let mut field = |modes: &mut dyn Iterator<Item = f64>| {
             filter.pair.iter_mut().zip(modes).for_each(|(z, mode)| *z = mode.into());
             filter.inverse();
             filter.pair.iter().map(|z| z.re).collect::<Vec<f64>>()
         };
-        let filters = kernels.wiener.iter().zip(&kernels.legs).map(|(w, leg)| w * leg);
+        let filters = kernels.wiener.iter().zip(&kernels.legs).map(|(w, leg)| sites * w * leg);
         let m = field(&mut [0.0].into_iter().chain(filters.skip(1)));
         let lines = [1, 2, 3].map(|number| field(&mut kernels.lines.of(number).iter().copied()));
         let joined = lines.map(|line| {
@@ -105,7 +106,7 @@ impl TraceSpace {
         joined: &[Complex64],
         kernels: &TraceKernels,
     ) -> Trace {
-        let y = &means.y;
+        let y = means.y();
         // What the zero mode does to y everywhere.
         let shift = means.total_slope / y.len() as f64;
         match feature.form() {
@@ -118,7 +119,7 @@ impl TraceSpace {
                 self.differentiate(y, rest, bound);
                 let diagonal = scalar_product(&self.slope, joined);
                 self.differentiate(y, legs, bound);
-                powers(y, rest, &mut self.filter.pair);
+                raise(y, rest, &mut self.filter.pair);
                 self.filter.forward();
                 self.rest.copy_from_slice(&self.filter.pair);
                 let [others, zero] = [&kernels.joined[number - 1][..], lines.of(number)].map(|line| {
@@ -140,10 +141,10 @@ impl TraceSpace {
         if feature == Feature::Marginal {
             return means.marginal_slope;
         }
-        let volume = means.y.len() as f64;
-        self.differentiate(&means.y, 2, bound);
+        let volume = means.y().len() as f64;
+        self.differentiate(means.y(), 2, bound);
         let slopes: Complex64 = self.slope.iter().sum();
-        let squares = scalar_product(&means.y, &means.y);
+        let squares = scalar_product(means.y(), means.y());
         each(means.total_slope, squares + each(means.total, slopes) / volume) / volume
     }
 
@@ -153,13 +154,23 @@ impl TraceSpace {
             self.slope.fill(Complex64::ZERO);
             return;
         };
-        powers(y, power, &mut self.slope);
+        raise(y, power, &mut self.slope);
         let k = f64::from(k);
         let free = |y: f64| if y.abs() < bound { k } else { 0.0 };
         for (slope, y) in self.slope.iter_mut().zip(y) {
             *slope = Complex64::new(slope.re * free(y.re), slope.im * free(y.im));
         }
     }
+}
+
+/// `y^k` of both fields.
+fn raise(y: &[Complex64], k: u32, out: &mut [Complex64]) {
+    powers(flat(y), k, None, 1.0, Store::Replace, flat_mut(out));
+}
+
+/// The product of either field with its own.
+fn each(a: Complex64, b: Complex64) -> Complex64 {
+    Complex64::new(a.re * b.re, a.im * b.im)
 }
 
 /// `sum_x a_x b_x` of either field.

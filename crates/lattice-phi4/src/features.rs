@@ -21,9 +21,9 @@
 //! whatever the order. Two features belong to this mode alone: its score if no other mode mattered, and its coupling to the
 //! fluctuations of all others, `M sum_x y^2`.
 
-use crate::pairs::{PairFilter, PairTransform};
-use multiversion::multiversion;
-use rustfft::num_complex::Complex64;
+use crate::pairs::{PairFilter, PairTransform, flat, flat_mut};
+use crate::powers::{Store, powers};
+use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
 
 /// One nonlinear function of `y`, scaled to be of order one.
@@ -67,6 +67,11 @@ impl Feature {
     /// Whether there is nothing of it at other momenta.
     pub(crate) fn is_of_zero_momentum(self) -> bool {
         self.form() == Form::ZeroMomentum
+    }
+
+    /// Whether it joins vertices.
+    pub(crate) fn is_joined(self) -> bool {
+        matches!(self.form(), Form::Joined { .. })
     }
 
     pub(crate) fn form(self) -> Form {
@@ -129,12 +134,30 @@ fn normalised(mut v: Vec<f64>) -> Vec<f64> {
 /// Working memory for features of a pair of fields.
 #[derive(Clone, Debug)]
 pub(crate) struct FeatureSpace {
-    filter: PairFilter,
+    /// One for each feature of a sum that joins vertices.
+    filters: Vec<PairFilter>,
+    empty: PairFilter,
 }
+
+/// Complex numbers that all features of a sum are evaluated on before the next ones: what they share stays in the cache of the
+/// first level.
+const BLOCK: usize = 256;
 
 impl FeatureSpace {
     pub(crate) fn new(transform: &PairTransform) -> Self {
-        Self { filter: PairFilter::new(transform) }
+        Self { filters: Vec::new(), empty: PairFilter::new(transform) }
+    }
+
+    /// The convolution in a feature, if there is one, left in filter number `place`.
+    fn join(&mut self, place: usize, feature: Feature, y: &[Complex64], lines: &Lines) -> Option<usize> {
+        let Form::Joined { lines: number, legs, .. } = feature.form() else { return None };
+        if place == self.filters.len() {
+            self.filters.push(self.empty.clone());
+        }
+        let filter = &mut self.filters[place];
+        powers(flat(y), legs, None, 1.0, Store::Replace, flat_mut(&mut filter.pair));
+        filter.filter(lines.of(number));
+        Some(place)
     }
 
     /// Writes a feature of the pair `y` that is not of zero momentum alone.
@@ -145,76 +168,96 @@ impl FeatureSpace {
         lines: &Lines,
         out: &mut [Complex64],
     ) {
-        let (rest, line, legs) = match feature.form() {
-            Form::Power(k) => {
-                powers(y, k, out);
-                return;
+        let joined = self.join(0, feature, y, lines).map(|place| flat(&self.filters[place].pair));
+        powers(flat(y), feature.power(), joined, 1.0, Store::Replace, flat_mut(out));
+    }
+
+    /// `v^lines * y^legs` of joined feature number `place` of the last sum.
+    pub(crate) fn joined(&self, place: usize) -> &[Complex64] {
+        &self.filters[place].pair
+    }
+
+    /// Writes the sum of features `c f` of the pair `y` that are not of zero momentum alone, and to `totals` the sum of each over
+    /// the sites.
+    pub(crate) fn sum(
+        &mut self,
+        features: &[(Feature, f64)],
+        y: &[Complex64],
+        lines: &Lines,
+        out: &mut [Complex64],
+        totals: &mut Vec<Complex64>,
+    ) {
+        let mut used = 0;
+        let mut joined = Vec::with_capacity(features.len());
+        for &(feature, _) in features {
+            let place = self.join(used, feature, y, lines);
+            used += usize::from(place.is_some());
+            joined.push(place);
+        }
+        totals.clear();
+        totals.resize(features.len(), Complex64::ZERO);
+        for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+            let here = block * BLOCK..block * BLOCK + out.len();
+            out.fill(Complex64::ZERO);
+            for ((&(feature, c), place), total) in features.iter().zip(&joined).zip(&mut *totals) {
+                let joined = place.map(|place| flat(&self.filters[place].pair[here.clone()]));
+                *total +=
+                    powers(flat(&y[here.clone()]), feature.power(), joined, c, Store::Add, flat_mut(out));
             }
-            Form::Joined { rest, lines: number, legs } => (rest, lines.of(number), legs),
+        }
+    }
+}
+
+impl Feature {
+    /// The power of `y` at the site itself.
+    fn power(self) -> u32 {
+        match self.form() {
+            Form::Power(power) | Form::Joined { rest: power, .. } => power,
             Form::ZeroMomentum => unreachable!("these have no place but zero momentum"),
-        };
-        powers(y, legs, &mut self.filter.pair);
-        self.filter.forward();
-        self.filter.scale(line);
-        self.filter.inverse();
-        powers(y, rest, out);
-        out.iter_mut().zip(&self.filter.pair).for_each(|(out, joined)| *out = each(*out, *joined));
-    }
-}
-
-impl FeatureSpace {
-    /// `v^lines * y^legs` of the joined feature that was evaluated last.
-    pub(crate) fn joined(&self) -> &[Complex64] {
-        &self.filter.pair
-    }
-}
-
-/// The product of either field with its own.
-pub(crate) fn each(a: Complex64, b: Complex64) -> Complex64 {
-    Complex64::new(a.re * b.re, a.im * b.im)
-}
-
-/// `y^k` of both fields.
-pub(crate) fn powers(y: &[Complex64], k: u32, out: &mut [Complex64]) {
-    match k {
-        0 => out.fill(Complex64::new(1.0, 1.0)),
-        1 => out.copy_from_slice(y),
-        2 => raise::<2>(y, out),
-        3 => raise::<3>(y, out),
-        4 => raise::<4>(y, out),
-        5 => raise::<5>(y, out),
-        7 => raise::<7>(y, out),
-        _ => {
-            let power = |y: f64| y.powi(k as i32);
-            out.iter_mut().zip(y).for_each(|(out, y)| *out = Complex64::new(power(y.re), power(y.im)));
         }
-    }
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
-fn raise<const K: usize>(y: &[Complex64], out: &mut [Complex64]) {
-    for (out, y) in out.iter_mut().zip(y) {
-        let mut power = *y;
-        for _ in 1..K {
-            power = Complex64::new(power.re * y.re, power.im * y.im);
-        }
-        *out = power;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Lattice;
+    use sde_core::{Noise, NormalSource};
 
     #[test]
-    fn powers_are_those_of_each_field() {
-        let y = [Complex64::new(-1.5, 2.0), Complex64::new(0.5, -3.0), Complex64::new(4.0, 0.25)];
-        let mut out = [Complex64::ZERO; 3];
-        for k in 0..=8 {
-            powers(&y, k, &mut out);
-            for (out, y) in out.iter().zip(&y) {
-                // These numbers and their powers are exact.
-                assert_eq!((out.re, out.im), (y.re.powi(k as i32), y.im.powi(k as i32)), "k = {k}");
+    fn a_sum_of_features_is_that_of_each() {
+        // Two blocks and a rest that is no whole number of lanes.
+        for extents in [[3, 5], [18, 19], [16, 32]] {
+            let transform = PairTransform::new(&Lattice::new(&extents).unwrap());
+            let sites = transform.sites();
+            let mut rows = vec![0.0; 2 * sites];
+            Noise::new(7, 0).block(0, 0).fill(0, &mut rows);
+            let mut filter = PairFilter::new(&transform);
+            filter.load(&rows);
+            let y = filter.pair.clone();
+            let v =
+                transform.by_mode(&(0..sites).map(|orbit| 1.0 / (1.0 + orbit as f64)).collect::<Vec<_>>());
+            let lines = Lines::new(&v, &mut filter);
+            let all = [
+                Feature::SYMMETRIC[..5].to_vec(),
+                Feature::ORDERED.to_vec(),
+                vec![Feature::Sunset, Feature::Power(9)],
+            ];
+            let all: Vec<(Feature, f64)> =
+                all.concat().into_iter().zip(1..).map(|(f, i)| (f, 0.1 * f64::from(i))).collect();
+            let mut space = FeatureSpace::new(&transform);
+            let (mut sum, mut totals) = (y.clone(), Vec::new());
+            space.sum(&all, &y, &lines, &mut sum, &mut totals);
+            let mut exact = vec![Complex64::ZERO; sites];
+            for (&(feature, c), total) in all.iter().zip(&totals) {
+                let mut one = y.clone();
+                space.evaluate(feature, &y, &lines, &mut one);
+                exact.iter_mut().zip(&one).for_each(|(sum, f)| *sum += f * c);
+                let expected: Complex64 = one.iter().sum();
+                assert!((total - expected).norm() < 1e-12 * one.iter().map(|f| f.norm()).sum::<f64>());
+            }
+            for (a, b) in sum.iter().zip(&exact) {
+                assert!((a - b).norm() < 1e-12 * (1.0 + b.norm()), "{extents:?}: {a} {b}");
             }
         }
     }

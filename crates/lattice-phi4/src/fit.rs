@@ -22,8 +22,8 @@ use crate::positive::Positive;
 use crate::{ConstraintPotential, Feature, Level, PerturbativeModel, Spectrum, SpectrumError};
 use multiversion::multiversion;
 use ndarray::{ArrayView2, ArrayViewMut2};
+use num_complex::Complex64;
 use rayon::prelude::*;
-use rustfft::num_complex::Complex64;
 use sde_core::{Batch, Noise, NormalSource, Target, values};
 
 /// Configurations that are summed in one go: the order of all sums is fixed by it.
@@ -486,7 +486,7 @@ impl Work {
                 modes.fill(Complex64::ZERO);
                 modes[0] = self.means.at_zero(kind);
             } else {
-                self.space.evaluate(kind, &self.means.y, &kernels.lines, &mut self.filter.pair);
+                self.space.evaluate(kind, self.means.y(), &kernels.lines, &mut self.filter.pair);
                 self.filter.forward();
                 modes.copy_from_slice(&self.filter.pair);
             }

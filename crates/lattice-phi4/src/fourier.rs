@@ -12,8 +12,8 @@
 //! are gathered into contiguous memory.
 
 use crate::Lattice;
+use num_complex::Complex64;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
-use rustfft::num_complex::Complex64;
 use rustfft::{Fft, FftPlanner};
 use std::fmt;
 use std::sync::Arc;

@@ -56,6 +56,18 @@ impl Orbits {
         orbits
     }
 
+    /// Number of orbits of a lattice, without finding them: a folded coordinate has `L/2 + 1` values, and `k` axes of
+    /// equal extent have multisets of them, `(L/2 + k)! / ((L/2)! k!)`.
+    pub(crate) fn count(lattice: &Lattice) -> usize {
+        let extents = lattice.extents();
+        let of_axis = |axis: usize| {
+            let before = extents[..axis].iter().filter(|&&extent| extent == extents[axis]).count();
+            ((extents[axis] / 2 + 1 + before) as u64, 1 + before as u64)
+        };
+        // After each axis, these are the orbits of the axes so far: every division is exact.
+        (0..extents.len()).map(of_axis).fold(1, |orbits, (values, axes)| orbits * values / axes) as usize
+    }
+
     /// Number of orbits.
     #[expect(clippy::len_without_is_empty, reason = "a lattice has at least one site")]
     pub fn len(&self) -> usize {
@@ -139,11 +151,18 @@ mod tests {
     #[test]
     fn numbers_of_orbits_in_closed_form() {
         // Folded coordinates: L/2 + 1 values an axis; multisets of them among equal extents.
-        assert_eq!(orbits(&[9]).len(), 5);
-        assert_eq!(orbits(&[32, 32]).len(), 17 * 18 / 2);
-        assert_eq!(orbits(&[16, 2]).len(), 9 * 2);
-        assert_eq!(orbits(&[6, 6, 6]).len(), 4 * 5 * 6 / 6);
-        assert_eq!(orbits(&[4, 3, 4]).len(), 3 * 4 / 2 * 2);
+        for (extents, count) in [
+            (&[9][..], 5),
+            (&[32, 32], 17 * 18 / 2),
+            (&[16, 2], 9 * 2),
+            (&[6, 6, 6], 4 * 5 * 6 / 6),
+            (&[4, 3, 4], 3 * 4 / 2 * 2),
+            (&[2, 5, 2, 5, 2], 4 * 3 * 4 / 2),
+        ] {
+            assert_eq!(orbits(extents).len(), count, "{extents:?}");
+            assert_eq!(Orbits::count(&Lattice::new(extents).unwrap()), count, "{extents:?}");
+        }
+        assert_eq!(Orbits::count(&Lattice::new(&[2; 31]).unwrap()), 32);
     }
 
     #[test]

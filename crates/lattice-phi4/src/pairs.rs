@@ -11,8 +11,9 @@
 //! An axis is transformed when it is the last in memory; a transposition brings the next one there. The modes are left as the
 //! last transform has them, and factors are laid out to match ([`PairTransform::by_mode`]).
 
+use crate::pointwise::{combine, interleave, multiply, part, scale};
 use crate::{Lattice, Orbits};
-use rustfft::num_complex::Complex64;
+use num_complex::Complex64;
 use rustfft::{Fft, FftPlanner};
 use std::fmt;
 use std::sync::Arc;
@@ -70,8 +71,8 @@ impl PairTransform {
         }
     }
 
-    /// And back, `1/V sum_p e^(i p x) z(p)`.
-    fn inverse(&self, pair: &mut Vec<Complex64>, work: &mut PairScratch) {
+    /// And back but for the norm, `sum_p e^(i p x) z(p)`.
+    fn unscaled_inverse(&self, pair: &mut Vec<Complex64>, work: &mut PairScratch) {
         for (axis, plan) in self.inverse.iter().enumerate() {
             if axis > 0 {
                 let extent = self.extents[axis];
@@ -80,10 +81,11 @@ impl PairTransform {
             }
             plan.process_with_scratch(pair, &mut work.inner);
         }
-        let norm = 1.0 / self.sites as f64;
-        for z in pair {
-            *z *= norm;
-        }
+    }
+
+    /// What [`unscaled_inverse`](Self::unscaled_inverse) leaves out, `1/V`.
+    pub(crate) fn norm(&self) -> f64 {
+        1.0 / self.sites as f64
     }
 }
 
@@ -119,23 +121,35 @@ impl PairFilter {
 
     /// Takes in two rows, or one with zeros beside it.
     pub(crate) fn load(&mut self, rows: &[f64]) {
+        self.load_scaled(rows, [1.0; 2], 0.0);
+    }
+
+    /// Takes in rows times factors of their own, plus a shift; a row that is not there is zero.
+    pub(crate) fn load_scaled(&mut self, rows: &[f64], factors: [f64; 2], shift: f64) {
         let (a, b) = rows.split_at(self.pair.len());
-        for (z, a) in self.pair.iter_mut().zip(a) {
-            *z = Complex64::new(*a, 0.0);
-        }
-        for (z, b) in self.pair.iter_mut().zip(b) {
-            z.im = *b;
+        if b.is_empty() {
+            for (z, a) in self.pair.iter_mut().zip(a) {
+                *z = Complex64::new(factors[0].mul_add(*a, shift), 0.0);
+            }
+        } else {
+            interleave(a, b, factors, shift, &mut self.pair);
         }
     }
 
     /// Writes the fields to as many rows as `load` had.
     pub(crate) fn store(&self, rows: &mut [f64]) {
+        self.store_scaled(rows, [1.0; 2]);
+    }
+
+    /// Writes the fields times factors of their own.
+    pub(crate) fn store_scaled(&self, rows: &mut [f64], factors: [f64; 2]) {
         let (a, b) = rows.split_at_mut(self.transform.sites);
-        for (a, z) in a.iter_mut().zip(&self.pair) {
-            *a = z.re;
-        }
-        for (b, z) in b.iter_mut().zip(&self.pair) {
-            *b = z.im;
+        if b.is_empty() {
+            for (a, z) in a.iter_mut().zip(&self.pair) {
+                *a = factors[0] * z.re;
+            }
+        } else {
+            part(&self.pair, factors, a, b);
         }
     }
 
@@ -146,26 +160,51 @@ impl PairFilter {
 
     /// From modes to fields.
     pub(crate) fn inverse(&mut self) {
-        self.transform.inverse(&mut self.pair, &mut self.scratch);
+        self.unscaled_inverse();
+        let norm = self.transform.norm();
+        scale(flat_mut(&mut self.pair), norm);
+    }
+
+    /// From modes to fields times the number of sites: for factors that hold the [norm](PairTransform::norm) already.
+    pub(crate) fn unscaled_inverse(&mut self) {
+        self.transform.unscaled_inverse(&mut self.pair, &mut self.scratch);
     }
 
     /// Multiplies the modes by real factors, even in `p`.
     pub(crate) fn scale(&mut self, factors: &[f64]) {
-        for (z, factor) in self.pair.iter_mut().zip(factors) {
-            *z *= factor;
-        }
+        multiply(&mut self.pair, factors, 1.0);
+    }
+
+    /// `z = a z + b y` mode by mode, with real factors, even in `p`.
+    pub(crate) fn combine(&mut self, a: &[f64], y: &[Complex64], b: &[f64]) {
+        combine(&mut self.pair, a, y, b);
+    }
+
+    /// Convolves the fields: forward, factors, and back.
+    pub(crate) fn filter(&mut self, factors: &[f64]) {
+        self.forward();
+        multiply(&mut self.pair, factors, self.transform.norm());
+        self.unscaled_inverse();
     }
 
     /// Filters all rows of `x`, in place.
     pub(crate) fn filter_rows(&mut self, x: &mut [f64], factors: &[f64]) {
         for rows in x.chunks_mut(2 * self.transform.sites) {
             self.load(rows);
-            self.forward();
-            self.scale(factors);
-            self.inverse();
+            self.filter(factors);
             self.store(rows);
         }
     }
+}
+
+/// The numbers of a pair, of both fields in turn.
+pub(crate) fn flat(pair: &[Complex64]) -> &[f64] {
+    bytemuck::cast_slice(pair)
+}
+
+/// The same, to change them.
+pub(crate) fn flat_mut(pair: &mut [Complex64]) -> &mut [f64] {
+    bytemuck::cast_slice_mut(pair)
 }
 
 #[cfg(test)]

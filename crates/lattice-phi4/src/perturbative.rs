@@ -18,13 +18,15 @@
 //! field takes the sign of its magnetisation.
 
 use crate::feature_traces::{TraceKernels, TraceSpace};
-use crate::features::{FeatureSpace, Lines, each};
-use crate::pairs::{PairFilter, PairTransform};
+use crate::features::{FeatureSpace, Lines};
+use crate::pairs::{PairFilter, PairTransform, flat_mut};
+use crate::pointwise::{clamp, product};
+use crate::powers::squares;
 use crate::{ConstraintPotential, Feature, Spectrum, ZeroModePosterior};
-use rustfft::num_complex::Complex64;
+use num_complex::Complex64;
 use sde_core::{Batch, BatchMut, EvalError, NoiseSchedule, ScoreDivergence, ScoreModel, values, values_mut};
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// The coefficients at one noise level.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,7 +118,7 @@ pub(crate) struct Kernels {
     pub(crate) precision: Vec<f64>,
     /// `W = G / (G + s^2)`.
     pub(crate) wiener: Vec<f64>,
-    /// `W` over the standard deviation of `y`.
+    /// `W` over the standard deviation of `y`, and over the number of sites.
     pub(crate) legs: Vec<f64>,
     /// One over the standard deviation of `y`.
     scale: f64,
@@ -131,7 +133,7 @@ impl Kernels {
         let wiener: Vec<f64> = g.iter().zip(&precision).map(|(g, p)| g * p).collect();
         let variance: f64 = g.iter().zip(&wiener).map(|(g, w)| w * g).sum();
         let scale = (variance / transform.sites() as f64).sqrt().recip();
-        let legs = wiener.iter().map(|w| scale * w).collect();
+        let legs = wiener.iter().map(|w| transform.norm() * scale * w).collect();
         // v = G s^2 / (G + s^2); with no noise nothing is unknown, and its shape is a constant.
         let v: Vec<f64> = if s2 > 0.0 { wiener.iter().map(|w| w * s2).collect() } else { vec![1.0; g.len()] };
         Self { noise, precision, wiener, legs, scale, lines: Lines::new(&v, &mut PairFilter::new(transform)) }
@@ -142,9 +144,7 @@ impl Kernels {
 #[derive(Clone, Debug)]
 pub(crate) struct Means {
     filter: PairFilter,
-    root: f64,
-    /// `y`, scaled.
-    pub(crate) y: Vec<Complex64>,
+    sites: f64,
     /// `sum_x y_x` before `y` was bounded.
     pub(crate) total: Complex64,
     /// Score of the marginal distribution in the place of a feature, as modes are: times `sqrt(V)`.
@@ -156,10 +156,9 @@ pub(crate) struct Means {
 
 impl Means {
     pub(crate) fn new(transform: &PairTransform) -> Self {
-        let filter = PairFilter::new(transform);
-        let root = (transform.sites() as f64).sqrt();
+        let (filter, sites) = (PairFilter::new(transform), transform.sites() as f64);
         let [total, marginal, total_slope, marginal_slope] = [Complex64::ZERO; 4];
-        Self { root, y: filter.pair.clone(), filter, total, marginal, total_slope, marginal_slope }
+        Self { filter, sites, total, marginal, total_slope, marginal_slope }
     }
 
     /// Of a pair with modes `x`.
@@ -169,34 +168,38 @@ impl Means {
         kernels: &Kernels,
         potential: Option<&ConstraintPotential>,
     ) {
-        self.filter.pair.iter_mut().zip(x).zip(&kernels.legs).for_each(|((y, x), leg)| *y = x * leg);
-        self.total_slope = Complex64::new(kernels.legs[0], kernels.legs[0]);
+        product(x, &kernels.legs, &mut self.filter.pair);
+        let slope = kernels.legs[0] * self.sites;
+        self.total_slope = Complex64::new(slope, slope);
         if let Some(potential) = potential {
-            let (zero, s2) = (x[0] / self.root, kernels.noise * kernels.noise);
+            let root = self.sites.sqrt();
+            let (zero, s2) = (x[0] / root, kernels.noise * kernels.noise);
             let known = [zero.re, zero.im].map(|x| potential.posterior(x, kernels.noise));
             let pair = |of: fn(&ZeroModePosterior) -> f64| Complex64::new(of(&known[0]), of(&known[1]));
             let (precision, wiener) = (kernels.precision[0], kernels.wiener[0]);
-            self.filter.pair[0] = pair(|of| of.mean) * (self.root * kernels.scale);
-            self.marginal = (pair(|of| of.score) + zero * precision) * (self.root / wiener);
+            self.filter.pair[0] = pair(|of| of.mean) * (kernels.scale / root);
+            self.marginal = (pair(|of| of.score) + zero * precision) * (root / wiener);
             let slope = pair(|of| of.slope);
             self.total_slope = (Complex64::new(1.0, 1.0) + slope * s2) * kernels.scale;
             self.marginal_slope = (slope + Complex64::new(precision, precision)) / wiener;
         }
-        self.total = self.filter.pair[0];
-        self.filter.inverse();
-        self.y.copy_from_slice(&self.filter.pair);
+        self.total = self.filter.pair[0] * self.sites;
+        self.filter.unscaled_inverse();
+    }
+
+    /// `y`, scaled.
+    pub(crate) fn y(&self) -> &[Complex64] {
+        &self.filter.pair
     }
 
     /// Keeps `y` where it was seen: `|y| <= bound`.
     pub(crate) fn bound(&mut self, bound: f64) {
-        for y in &mut self.y {
-            *y = Complex64::new(y.re.clamp(-bound, bound), y.im.clamp(-bound, bound));
-        }
+        clamp(flat_mut(&mut self.filter.pair), bound);
     }
 
     /// The largest `|y|`.
     pub(crate) fn largest(&self) -> f64 {
-        self.y.iter().fold(0.0, |largest: f64, y| largest.max(y.re.abs()).max(y.im.abs()))
+        self.y().iter().fold(0.0, |largest: f64, y| largest.max(y.re.abs()).max(y.im.abs()))
     }
 
     /// A feature that is of zero momentum alone.
@@ -204,8 +207,8 @@ impl Means {
         match feature {
             Feature::Marginal => self.marginal,
             Feature::Background => {
-                let squares: Complex64 = self.y.iter().map(|&y| each(y, y)).sum();
-                each(self.total, squares) / self.y.len() as f64
+                let squares = squares(self.y());
+                Complex64::new(self.total.re * squares.re, self.total.im * squares.im) / self.sites
             }
             _ => unreachable!("these are fields"),
         }
@@ -226,15 +229,17 @@ pub struct PerturbativeScore<S> {
     /// `G(p)` by mode.
     g: Vec<f64>,
     remembered: RwLock<Option<Arc<Prepared>>>,
+    /// Working memory that no call uses at the moment.
+    spare: Mutex<Vec<Evaluation>>,
 }
 
 /// The score at one noise level.
 #[derive(Debug)]
 struct Prepared {
     kernels: Kernels,
-    level: Option<Level>,
-    /// `sum_j c_j l_j(p)` by mode.
+    /// `-1 / (G + s^2) - W sum_j c_j l_j` by mode, over the number of sites.
     linear: Vec<f64>,
+    nonlinear: Option<Nonlinear>,
     /// For divergences, when the first is asked for.
     traces: OnceLock<TraceKernels>,
 }
@@ -246,12 +251,43 @@ impl Prepared {
     }
 }
 
+/// What features add to it.
+#[derive(Debug)]
+struct Nonlinear {
+    /// Those of all momenta, with their coefficients, and for zero momentum.
+    fields: Vec<(Feature, f64)>,
+    fields_at_zero: Vec<f64>,
+    /// Those of zero momentum.
+    numbers: Vec<(Feature, f64)>,
+    constant: f64,
+    bound: f64,
+    /// `W` by mode, over the number of sites.
+    factors: Vec<f64>,
+}
+
+impl Nonlinear {
+    fn new(features: &[Feature], level: &Level, kernels: &Kernels, norm: f64) -> Self {
+        let with = |at_zero: bool, coefficients: &[f64]| -> Vec<(Feature, f64)> {
+            let all = features.iter().copied().zip(coefficients.iter().copied());
+            all.filter(|(feature, _)| feature.is_of_zero_momentum() == at_zero).collect()
+        };
+        Self {
+            fields: with(false, &level.coefficients),
+            fields_at_zero: with(false, &level.zero_mode).into_iter().map(|(_, c)| c).collect(),
+            numbers: with(true, &level.zero_mode),
+            constant: level.constant,
+            bound: level.bound,
+            factors: kernels.wiener.iter().map(|w| norm * w).collect(),
+        }
+    }
+}
+
 impl<S: NoiseSchedule> PerturbativeScore<S> {
     /// The score under `schedule`.
     pub fn new(model: Arc<PerturbativeModel>, schedule: S) -> Self {
         let transform = PairTransform::new(&model.spectrum.lattice());
         let g = transform.by_mode(model.spectrum.variances());
-        Self { model, schedule, transform, g, remembered: RwLock::new(None) }
+        Self { model, schedule, transform, g, remembered: RwLock::new(None), spare: Mutex::default() }
     }
 
     /// What one noise level needs, computed once for all blocks of a batch.
@@ -263,8 +299,13 @@ impl<S: NoiseSchedule> PerturbativeScore<S> {
         }
         let kernels = Kernels::new(&self.g, noise, &self.transform);
         let level = self.model.at(noise);
-        let linear = level.as_ref().map(|level| self.transform.by_mode(&level.linear)).unwrap_or_default();
-        let prepared = Arc::new(Prepared { kernels, level, linear, traces: OnceLock::new() });
+        let norm = self.transform.norm();
+        let of_features =
+            level.as_ref().map_or(vec![0.0; self.g.len()], |level| self.transform.by_mode(&level.linear));
+        let linear = kernels.precision.iter().zip(&kernels.wiener).zip(of_features);
+        let linear = linear.map(|((p, w), of_features)| -norm * (p + w * of_features)).collect();
+        let nonlinear = level.map(|level| Nonlinear::new(&self.model.features, &level, &kernels, norm));
+        let prepared = Arc::new(Prepared { kernels, linear, nonlinear, traces: OnceLock::new() });
         *self.remembered.write().unwrap_or_else(PoisonError::into_inner) = Some(prepared.clone());
         prepared
     }
@@ -279,30 +320,25 @@ impl<S: NoiseSchedule> PerturbativeScore<S> {
         let traces = divergence.is_some().then(|| prepared.traces(&self.transform));
         let mean = self.model.spectrum.mean();
         let sites = self.transform.sites();
-        let mut evaluation = Evaluation::new(&self.transform);
-        let mut centred = vec![0.0; 2 * sites];
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = spare().pop();
+        let mut evaluation = idle.unwrap_or_else(|| Evaluation::new(&self.transform));
         let rows = values(&x).chunks(2 * sites).zip(values_mut(&mut out).chunks_mut(2 * sites));
         for (pair, (x, out)) in rows.enumerate() {
+            let mut factors = [shrink; 2];
+            for (x, factor) in x.chunks(sites).zip(&mut factors) {
+                *factor *= sign(mean, x);
+            }
             // phi and what is folded away.
-            let mut signs = [1.0; 2];
-            let centred = &mut centred[..x.len()];
-            for ((x, centred), fold) in x.chunks(sites).zip(centred.chunks_mut(sites)).zip(&mut signs) {
-                *fold = sign(mean, x);
-                centred.iter_mut().zip(x).for_each(|(c, x)| *c = *fold * shrink * x - mean);
-            }
-            evaluation.modes.load(centred);
-            let trace = evaluation.score(&self.model, &prepared, traces);
-            evaluation.modes.store(out);
-            for (out, sign) in out.chunks_mut(sites).zip(signs) {
-                for s in out {
-                    *s *= sign * shrink;
-                }
-            }
+            evaluation.modes.load_scaled(x, factors, -mean);
+            let trace = evaluation.score(self.model.potential.as_ref(), &prepared, traces);
+            evaluation.modes.store_scaled(out, factors);
             if let Some(divergence) = &mut divergence {
                 let rows = divergence.iter_mut().skip(2 * pair);
                 rows.zip([trace.re, trace.im]).for_each(|(d, trace)| *d = shrink * shrink * trace);
             }
         }
+        spare().push(evaluation);
     }
 }
 
@@ -327,10 +363,11 @@ impl<S: NoiseSchedule> ScoreDivergence for PerturbativeScore<S> {
 }
 
 /// Working memory of the score of a pair.
+#[derive(Debug)]
 struct Evaluation {
     means: Means,
     space: FeatureSpace,
-    feature: Vec<Complex64>,
+    totals: Vec<Complex64>,
     /// The sum of the features.
     sum: PairFilter,
     /// `phi + s z`, in the end the score.
@@ -344,7 +381,7 @@ impl Evaluation {
         Self {
             means: Means::new(transform),
             space: FeatureSpace::new(transform),
-            feature: filter.pair.clone(),
+            totals: Vec::new(),
             sum: filter.clone(),
             modes: filter,
             traces: TraceSpace::new(transform),
@@ -354,44 +391,41 @@ impl Evaluation {
     /// Turns the pair in `self.modes` into its score, and returns the divergences of both fields if `traces` are there.
     fn score(
         &mut self,
-        model: &PerturbativeModel,
+        potential: Option<&ConstraintPotential>,
         prepared: &Prepared,
         traces: Option<&TraceKernels>,
     ) -> Complex64 {
-        let Self { means, space, feature, sum, modes, traces: work } = self;
-        let Kernels { precision, wiener, lines, .. } = &prepared.kernels;
+        let Self { means, space, totals, sum, modes, traces: work } = self;
+        let Prepared { kernels, linear, nonlinear, .. } = prepared;
         let mut trace = traces.map_or(Complex64::ZERO, TraceKernels::linear);
         modes.forward();
-        if let Some(level) = &prepared.level {
-            means.evaluate(&modes.pair, &prepared.kernels, model.potential.as_ref());
-            means.bound(level.bound);
-            sum.pair.fill(Complex64::ZERO);
-            let mut zero = Complex64::new(level.constant, level.constant) * -(sum.pair.len() as f64);
-            for (j, &kind) in model.features.iter().enumerate() {
-                let (c, zero_mode) = (level.coefficients[j], level.zero_mode[j]);
-                let at_zero = if kind.is_of_zero_momentum() {
-                    means.at_zero(kind)
-                } else {
-                    space.evaluate(kind, &means.y, lines, feature);
-                    sum.pair.iter_mut().zip(&*feature).for_each(|(sum, f)| *sum += f * c);
-                    feature.iter().sum()
-                };
-                zero += at_zero * zero_mode;
-                if let Some(kernels) = traces {
-                    let found = work.evaluate(kind, means, level.bound, lines, space.joined(), kernels);
-                    trace += found.others * c + found.zero * (zero_mode * wiener[0]);
+        if let Some(Nonlinear { fields, fields_at_zero, numbers, constant, bound, factors }) = nonlinear {
+            means.evaluate(&modes.pair, kernels, potential);
+            means.bound(*bound);
+            space.sum(fields, means.y(), &kernels.lines, &mut sum.pair, totals);
+            let mut zero = Complex64::new(*constant, *constant) * -(sum.pair.len() as f64);
+            zero += totals.iter().zip(fields_at_zero).map(|(total, c)| total * c).sum::<Complex64>();
+            zero += numbers.iter().map(|(feature, c)| means.at_zero(*feature) * c).sum::<Complex64>();
+            if let Some(of_traces) = traces {
+                let mut place = 0;
+                let at_zero = numbers.iter().map(|(feature, c)| (feature, 0.0, c));
+                let all =
+                    fields.iter().zip(fields_at_zero).map(|((feature, c), at_zero)| (feature, *c, at_zero));
+                for (&feature, c, at_zero) in all.chain(at_zero) {
+                    let joined = feature.is_joined().then(|| space.joined(place));
+                    place += usize::from(joined.is_some());
+                    let joined = joined.unwrap_or_default();
+                    let found = work.evaluate(feature, means, *bound, &kernels.lines, joined, of_traces);
+                    trace += found.others * c + found.zero * (at_zero * kernels.wiener[0]);
                 }
             }
             sum.forward();
             sum.pair[0] = zero;
-            for (mode, x) in modes.pair.iter_mut().enumerate() {
-                let nonlinear = sum.pair[mode] - *x * prepared.linear[mode];
-                *x = nonlinear * wiener[mode] - *x * precision[mode];
-            }
+            modes.combine(linear, &sum.pair, factors);
         } else {
-            modes.pair.iter_mut().zip(precision).for_each(|(x, p)| *x *= -p);
+            modes.scale(linear);
         }
-        modes.inverse();
+        modes.unscaled_inverse();
         trace
     }
 }

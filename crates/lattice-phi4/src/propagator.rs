@@ -16,8 +16,8 @@
 
 use crate::{FieldTransform, Lattice, Orbits};
 use ndarray::{Array2, Axis};
+use num_complex::Complex64;
 use rayon::prelude::*;
-use rustfft::num_complex::Complex64;
 use sde_core::Batch;
 
 /// `G(p)` of every configuration: shape `(configurations, orbits)`, in the order of [`Orbits::new`].

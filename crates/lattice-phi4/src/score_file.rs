@@ -162,7 +162,8 @@ impl FittedScore {
         })
     }
 
-    /// Reads a score.
+    /// Reads a score. Its lattice may be far larger than the file, which has one number for each of the
+    /// [`Orbits`](crate::Orbits): reading takes the memory of the file alone, using the score that of the lattice.
     ///
     /// # Errors
     /// [`ScoreFileError`] naming the file, what was expected and what was found.
@@ -233,11 +234,9 @@ impl FittedScore {
         let PerturbativeModel { spectrum, potential, features, levels } = &self.model;
         let extents = spectrum.extents();
         let lattice = Lattice::new(extents);
-        // An orbit holds 2^d d! momenta at most: a lattice far too large is refused before memory is asked for.
-        let most = (1..=extents.len()).fold(spectrum.variances().len(), |most, d| most.saturating_mul(2 * d));
-        let fits = lattice.as_ref().is_ok_and(|lattice| lattice.volume() <= most);
-        check(fits, "extents", "those of the lattice of the variances", format!("{extents:?}"))?;
-        let orbits = lattice.map_or(0, |lattice| Orbits::new(&lattice).len());
+        check(lattice.is_ok(), "extents", "those of a lattice", format!("{extents:?}"))?;
+        // Counted, not found: a lattice may be far larger than the file, and memory for its sites is not asked for.
+        let orbits = lattice.as_ref().map_or(0, Orbits::count);
         length("variances", spectrum.variances(), orbits)?;
         let least = spectrum.variances().iter().fold(f64::INFINITY, |least, g| least.min(*g));
         check(least > 0.0, "variances", "positive numbers", least.to_string())?;

@@ -65,23 +65,28 @@ impl<M: ScoreModel> WhitenedFlow<M> {
 impl<M: ScoreModel> Drift for WhitenedFlow<M> {
     fn drift(&self, u: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
         let s = self.floor * t.exp();
-        let mut x = self.fields(u, t);
+        let width: Vec<f64> = self.g.iter().map(|g| (g + s * s).sqrt()).collect();
+        // The bracket is -x/(G + s^2) short of the score, and x the width times u.
+        let of_score: Vec<f64> = width.iter().map(|width| -s * s / width).collect();
+        let of_field: Vec<f64> = width.iter().map(|width| -s * s / (width * width)).collect();
+        let (mut filter, size) = (PairFilter::new(&self.transform), 2 * self.transform.sites());
+        let mut modes = Vec::with_capacity(u.len().next_multiple_of(size) / 2);
+        let mut x = Array2::zeros(u.dim());
+        for (u, x) in values(&u).chunks(size).zip(values_mut(&mut x.view_mut()).chunks_mut(size)) {
+            filter.load(u);
+            filter.forward();
+            modes.extend_from_slice(&filter.pair);
+            filter.scale(&width);
+            filter.inverse();
+            filter.store(x);
+        }
+        x += self.mean;
         self.score.score(x.view(), s, out.view_mut())?;
-        // The bracket is -x/(G + s^2) short of the score.
-        let factor = |g: &f64| -s * s / (g + s * s).sqrt();
-        let of_score: Vec<f64> = self.g.iter().map(factor).collect();
-        let of_field: Vec<f64> = self.g.iter().map(|g| factor(g) / (g + s * s)).collect();
-        x -= self.mean;
-        let [mut filter, mut linear] = [(); 2].map(|()| PairFilter::new(&self.transform));
-        let size = 2 * self.transform.sites();
-        for (x, out) in values(&x.view()).chunks(size).zip(values_mut(&mut out).chunks_mut(size)) {
+        let modes = modes.chunks_exact(self.transform.sites());
+        for (modes, out) in modes.zip(values_mut(&mut out).chunks_mut(size)) {
             filter.load(out);
             filter.forward();
-            filter.scale(&of_score);
-            linear.load(x);
-            linear.forward();
-            linear.scale(&of_field);
-            filter.pair.iter_mut().zip(&linear.pair).for_each(|(sum, x)| *sum += x);
+            filter.combine(&of_score, modes, &of_field);
             filter.inverse();
             filter.store(out);
         }

@@ -1,8 +1,11 @@
 //! Ensembles on disk: what is written is what NumPy would write, and damaged files are refused.
 
 use lattice_phi4::ndarray::{Array2, Array3, array};
-use lattice_phi4::{EnsembleError, EnsembleReader, EnsembleWriter, Lattice, NpyError, Provenance};
+use lattice_phi4::{
+    EnsembleError, EnsembleFields, EnsembleReader, EnsembleWriter, Lattice, NpyError, Provenance,
+};
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+use sde_core::Configurations;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -193,4 +196,108 @@ fn a_failed_write_leaves_the_old_files() {
     assert_eq!(fs::read(&path).unwrap(), before);
     assert!(read(&path).is_ok());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn configurations_are_read_in_any_order_from_any_thread() {
+    let (folder, path) = written();
+    let stored = EnsembleFields::open(&path).unwrap();
+    assert_eq!(stored.metadata().unwrap().provenance, provenance());
+    assert_eq!((stored.len(), stored.sites(), stored.lattice()), (6, 12, &lattice()));
+    let one = |fields: &EnsembleFields, index: usize| {
+        let mut field = vec![f64::NAN; fields.sites()];
+        fields.configuration(index, &mut field).map(|()| field)
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (one, stored) = (&one, &stored);
+            scope.spawn(move || {
+                for turn in 0..1000 {
+                    let index = (7 * turn + 5 * thread) % 6;
+                    assert_eq!(one(stored, index).unwrap(), fields().row(index).to_vec());
+                }
+            });
+        }
+    });
+
+    // Larger than what is read at once, and not a multiple of it; single precision.
+    let path = folder.path().join("large.npy");
+    let large = Array3::from_shape_fn((3, 70, 61), |(n, x, y)| (n * 10_000 + x * 100 + y) as f32 / 7.0);
+    large.write_npy(File::create(&path).unwrap()).unwrap();
+    let stored = EnsembleFields::open_array(&path).unwrap();
+    for index in [2, 0, 1] {
+        let exact = large.index_axis(lattice_phi4::ndarray::Axis(0), index).mapv(f64::from);
+        assert!(one(&stored, index).unwrap().iter().eq(&exact));
+    }
+}
+
+#[test]
+fn random_access_to_damaged_files_is_refused_as_they_are_opened() {
+    let (_folder, path) = written();
+    let whole = fs::read(&path).unwrap();
+    for length in [0, 100, 128, 500, whole.len() - 1] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = EnsembleFields::open(&path).unwrap_err();
+        assert!(matches!(error, EnsembleError::Npy { .. } | EnsembleError::Length { .. }), "{error}");
+    }
+    for byte in 128..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[byte] ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        assert!(matches!(EnsembleFields::open(&path).unwrap_err(), EnsembleError::Digest { .. }), "{byte}");
+    }
+    fs::remove_file(path.with_extension("json")).unwrap();
+    assert!(matches!(EnsembleFields::open(&path).unwrap_err(), EnsembleError::Io { .. }));
+}
+
+#[test]
+fn a_file_that_changes_under_its_reader_is_found() {
+    let (_folder, path) = written();
+    let whole = fs::read(&path).unwrap();
+    let stored = EnsembleFields::open(&path).unwrap();
+    let mut field = [0.0; 12];
+    for byte in 128..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[byte] ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        for index in 0..6 {
+            let found = stored.configuration(index, &mut field);
+            if index == (byte - 128) / 96 {
+                let error = found.unwrap_err();
+                assert!(
+                    matches!(error, EnsembleError::Changed { configuration, .. } if configuration == index)
+                );
+                assert!(stored.read(index, &mut field).unwrap_err().to_string().contains("fields.npy"));
+            } else {
+                found.unwrap();
+            }
+        }
+    }
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    stored.configuration(4, &mut field).unwrap();
+    assert!(matches!(stored.configuration(5, &mut field).unwrap_err(), EnsembleError::Io { .. }));
+
+    // Another ensemble in its place is another file.
+    fs::write(&path, &whole).unwrap();
+    let other = fields().mapv(|x| -x);
+    let mut writer = EnsembleWriter::create(&path, &lattice(), 6, provenance()).unwrap();
+    writer.push(other.view()).unwrap();
+    writer.finish().unwrap();
+    if cfg!(unix) {
+        stored.configuration(5, &mut field).unwrap();
+        assert_eq!(field[..], fields().row(5).to_vec());
+    }
+}
+
+#[test]
+fn no_memory_is_asked_for_where_there_are_no_configurations() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.npy");
+    let shape = format!("(0, {})", "2, ".repeat(31));
+    let text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let length = (text.len() as u16).to_le_bytes();
+    fs::write(&path, [&b"\x93NUMPY\x01\x00"[..], &length, text.as_bytes()].concat()).unwrap();
+    let stored = EnsembleFields::open_array(&path).unwrap();
+    assert_eq!((stored.len(), stored.sites()), (0, 1 << 31));
+    assert_eq!(EnsembleReader::open_array(&path).unwrap().read_all().unwrap().dim(), (0, 1 << 31));
 }

@@ -96,15 +96,19 @@ fn every_cut_and_every_changed_byte_is_found() {
     }
 }
 
-/// Writes the file with a change and a digest that fits it.
-fn forge(path: &Path, from: &str, to: &str) -> ScoreFileError {
+/// Reads the file with a change and a digest that fits it.
+fn forged(path: &Path, from: &str, to: &str) -> Result<FittedScore, ScoreFileError> {
     let text = fs::read_to_string(path).unwrap();
     let entries = &text[11 + 64 + 2..];
     assert!(entries.contains(from), "{entries}");
     let entries = entries.replacen(from, to, 1);
     let forged = path.with_extension("forged");
     fs::write(&forged, format!("{{\"sha256\":\"{:x}\",{entries}", Sha256::digest(&entries))).unwrap();
-    FittedScore::read(&forged).unwrap_err()
+    FittedScore::read(&forged)
+}
+
+fn forge(path: &Path, from: &str, to: &str) -> ScoreFileError {
+    forged(path, from, to).unwrap_err()
 }
 
 #[test]
@@ -113,12 +117,9 @@ fn forged_models_are_refused() {
     assert!(matches!(forge(&path, "\"format\":1", "\"format\":2"), ScoreFileError::Format { found: 2, .. }));
     assert!(matches!(forge(&path, "\"levels\"", "\"labels\""), ScoreFileError::Entries { .. }));
     for (from, to, what) in [
-        (
-            "\"extents\":[4,4]",
-            "\"extents\":[4,1]",
-            "extents: expected those of the lattice of the variances, found [4, 1]",
-        ),
-        ("\"extents\":[4,4]", "\"extents\":[65535,65535]", "found [65535, 65535]"),
+        ("\"extents\":[4,4]", "\"extents\":[4,1]", "extents: expected those of a lattice, found [4, 1]"),
+        ("\"extents\":[4,4]", "\"extents\":[65535,65535]", "variances: expected 536887296 numbers, found 6"),
+        ("\"extents\":[4,4]", "\"extents\":[65536,65536]", "found [65536, 65536]"),
         ("\"extents\":[4,4]", "\"extents\":[6,6]", "variances: expected 10 numbers, found 6"),
         ("\"variances\":[", "\"variances\":[-1.0,", "variances: expected 6 numbers, found 7"),
         ("\"noise\":0.5", "\"noise\":0.05", "noise: expected more than 0.1, found 0.05"),
@@ -133,6 +134,25 @@ fn forged_models_are_refused() {
         let error = forge(&path, from, to).to_string();
         assert!(error.contains(what), "{error}");
     }
+}
+
+/// 32 numbers are what the lattice of 2^31 sites has: a right file, which must not take the memory of the lattice.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_small_file_of_a_huge_lattice_takes_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("score.json");
+    let line = Lattice::new(&[62]).unwrap();
+    let model = PerturbativeModel::gaussian(Spectrum::new(&line, 0.0, vec![1.0; 32]).unwrap());
+    let couplings = action(&[4, 4], 0.21).couplings();
+    FittedScore { couplings, protocol: "none".into(), model }.write(&path).unwrap();
+    let extents = format!("\"extents\":[{}]", ["2"; 31].join(","));
+    let read = forged(&path, "\"extents\":[62]", &extents).unwrap();
+    assert_eq!(read.model.spectrum().lattice().volume(), 1 << 31);
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();
+    let kilobytes: u64 = peak.strip_suffix(" kB").unwrap().parse().unwrap();
+    assert!(kilobytes < 1 << 20, "{peak}");
 }
 
 #[test]

@@ -100,15 +100,16 @@ mod lattice;
 
 pub use convolution::periodic_convolution;
 pub use lattice::{
-    Augmentation, Configurations, Denoising, FieldBatch, FieldBatches, FieldBatchesConfig,
-    FieldDenoisingBatches, FieldScales, FieldSourceError, FieldTarget, InformationError, InformationRate,
-    LatticeScore, OddUnet, OddUnetConfig, OddUnetGraph, PublishedScore, PublishedUnet, PublishedUnetConfig,
-    PublishedUnetGraph, TimedFields, information_rates,
+    Augmentation, Denoising, FieldBatch, FieldBatches, FieldBatchesConfig, FieldDenoisingBatches,
+    FieldScales, FieldSourceError, FieldTarget, InformationError, InformationRate, LatticeScore, OddUnet,
+    OddUnetConfig, OddUnetGraph, PublishedScore, PublishedUnet, PublishedUnetConfig, PublishedUnetGraph,
+    TimedFields, information_rates,
 };
 
 pub use candle_core;
 pub use candle_nn;
 pub use rand;
+pub use sde_core::Configurations;
 
 /// Runs the example of the README as a test.
 #[cfg(doctest)]

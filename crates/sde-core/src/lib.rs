@@ -45,6 +45,7 @@
 //! ```
 
 mod batch;
+mod configurations;
 mod density;
 mod density_flow;
 mod divergence;
@@ -69,6 +70,7 @@ mod update;
 pub mod gaussian;
 
 pub use batch::{Batch, BatchMut, values, values_mut};
+pub use configurations::Configurations;
 pub use density::{DensityError, DensityPropagator};
 pub use density_flow::DensityFlow;
 pub use divergence::{ScoreDivergence, directional_derivative};

@@ -49,6 +49,14 @@ impl Frame {
             Corner::BottomRight => (right, bottom),
         }
     }
+
+    /// The largest frame about the same middle on which a unit is as long on the axis of length `x` as on that of length `y`.
+    fn with_equal_units(self, x: f64, y: f64) -> Self {
+        let (width, height) = (self.right - self.left, self.bottom - self.top);
+        let unit = (width / x).min(height / y);
+        let (dx, dy) = (0.5 * (width - unit * x), 0.5 * (height - unit * y));
+        Self { left: self.left + dx, top: self.top + dy, right: self.right - dx, bottom: self.bottom - dy }
+    }
 }
 
 /// All panels of a figure as one SVG text.
@@ -59,8 +67,12 @@ pub(super) fn svg(rows: usize, columns: usize, panels: &[Panel]) -> String {
     scene.text_color = Some(INK.to_owned());
     for (index, panel) in panels.iter().enumerate() {
         let (x, y) = (CELL.0 * (index % columns) as f64, CELL.1 * (index / columns) as f64);
-        let frame =
+        let mut frame =
             Frame { left: x + 74.0, top: y + ABOVE, right: x + CELL.0 - 18.0, bottom: y + CELL.1 - BELOW };
+        if panel.equal_units {
+            let length = |(first, last): (f64, f64)| (last - first).abs();
+            frame = frame.with_equal_units(length(panel.x_ends()), length(panel.y_ends()));
+        }
         labels(panel, &frame, &mut scene.elements);
         axes(panel, &frame, &PANEL, &mut scene);
         if let Some((inset, corner)) = &panel.inset {

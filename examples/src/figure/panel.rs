@@ -30,6 +30,8 @@ pub struct Panel {
     pub(super) y_range: Option<(f64, f64)>,
     pub(super) log_x: bool,
     pub(super) log_y: bool,
+    /// Whether a unit is as long on either axis.
+    pub(super) equal_units: bool,
     pub(super) legend: Corner,
     pub(super) inset: Option<(Box<Panel>, Corner)>,
     curves: usize,
@@ -74,6 +76,7 @@ impl Panel {
             y_range: None,
             log_x: false,
             log_y: false,
+            equal_units: false,
             legend: Corner::TopRight,
             inset: None,
             curves: 0,
@@ -127,7 +130,7 @@ impl Panel {
     }
 
     /// A field on a square lattice as a picture: rows of `width` values, the first on top, from black at `-limit` to white at
-    /// `limit`.
+    /// `limit`. Its cells are squares.
     ///
     /// # Panics
     /// Unless the rows are whole.
@@ -137,6 +140,7 @@ impl Panel {
         let greys = values.iter().map(|value| (0.5 + 0.5 * value / limit).clamp(0.0, 1.0)).collect();
         let shape = Shape::Map { width, greys };
         self.layers.push(Layer { name: String::new(), colour: Colour::Black, shape });
+        self.equal_units = true;
         let height = values.len() / width;
         self.x_range(0.0, width as f64).y_range(height as f64, 0.0)
     }

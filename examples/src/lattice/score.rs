@@ -18,6 +18,8 @@ use crate::{Failure, args::positive};
 const SCORE: &str = "score.json";
 /// File of a net in training.
 const NET: &str = "net.safetensors";
+/// Training steps without `--training-steps`.
+const TRAINING_STEPS: usize = 4500;
 /// Channels from the finest to the coarsest lattice of a net, each half as long as the one before.
 const CHANNELS: [usize; 4] = [8, 16, 32, 32];
 /// Noise at which the force ceases to say anything of domains.
@@ -47,9 +49,9 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
 
-    /// Training steps of a net, of 64 samples each
-    #[arg(long, value_name = "N", default_value_t = 4500, value_parser = positive, allow_negative_numbers = true)]
-    pub training_steps: usize,
+    /// Training steps of a net, of 64 samples each, with `--score unet` [default: 4500]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
+    pub training_steps: Option<usize>,
 }
 
 /// A score that fields can be drawn from.
@@ -100,7 +102,8 @@ impl ScoreArgs {
             ScoreKind::Unet => return self.train(action, args, fields, out),
             ScoreKind::Published => {
                 let spectrum = Spectrum::of_ensemble(action.lattice(), 0.0, fields.view())?;
-                let (steps, checkpoint) = (self.training_steps as u64, out.join(NET));
+                let (steps, checkpoint) =
+                    (self.training_steps.unwrap_or(TRAINING_STEPS) as u64, out.join(NET));
                 let score = learn_published(&spectrum, fields, steps, seed, Some(&checkpoint))?;
                 return Ok(Learned::Net { spectrum, score: Box::new(score) });
             }
@@ -124,7 +127,7 @@ impl ScoreArgs {
         let levels = (halvings.unwrap_or(0) as usize).clamp(1, CHANNELS.len());
         let settings = UnetArgs {
             channels: CHANNELS[..levels].to_vec(),
-            steps: self.training_steps as u64,
+            steps: self.training_steps.unwrap_or(TRAINING_STEPS) as u64,
             seed: args.common.seed,
         };
         let (edm, checkpoint) = (schedule(&spectrum)?, out.join(NET));
@@ -146,9 +149,15 @@ impl ScoreArgs {
     /// Refuses what is known to be impossible before anything is computed.
     ///
     /// # Errors
-    /// For a net on a lattice that is not of two dimensions, for domains without two minima of the potential, and for a file
+    /// For training steps without a net, for a net on a lattice that is not of two dimensions, for domains without two minima of the potential, and for a file
     /// that [`obtain`](Self::obtain) could not use.
     pub fn check(&self, action: &Phi4, protocol: Protocol) -> Result<(), Failure> {
+        let net = matches!(self.score, Some(ScoreKind::Unet | ScoreKind::Published));
+        if self.training_steps.is_some() && !net {
+            return Err(
+                "--training-steps: only nets are trained, ask for one with --score unet or published".into(),
+            );
+        }
         let extents = action.lattice().extents();
         match self.score {
             Some(ScoreKind::Unet) if extents.len() != 2 => {

@@ -7,16 +7,16 @@
 //!
 //! in units of the standard deviation of the field. Everything is a function of the seed and the step.
 
-use super::configurations::inspect;
+use super::inspect::inspect;
 use super::odd_unet::INPUTS;
 use super::symmetry::Symmetry;
-use super::{Augmentation, Configurations, Denoising, FieldBatch, FieldScales, FieldTarget};
+use super::{Augmentation, Denoising, FieldBatch, FieldScales, FieldTarget};
 use crate::batches::keyed::{Domain, generator, stream};
 use crate::{BatchSource, NetError, OddUnet, SourceSettings};
 use rand::Rng;
 use rayon::prelude::*;
 use sde_core::ndarray::{ArrayView2, ArrayViewMut2};
-use sde_core::{EvalError, Noise, NormalSource, ScoreModel};
+use sde_core::{Configurations, EvalError, Noise, NormalSource, ScoreModel};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;

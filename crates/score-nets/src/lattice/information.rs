@@ -14,9 +14,9 @@
 //!
 //! It is linear in `phi`, so `phi` may be replaced by any [`FieldTarget`], one of lower variance.
 
-use super::{Configurations, FieldTarget};
+use super::FieldTarget;
 use sde_core::ndarray::Array2;
-use sde_core::{EvalError, Noise, NormalSource, ScoreModel, values_mut};
+use sde_core::{Configurations, EvalError, Noise, NormalSource, ScoreModel, values_mut};
 use std::io;
 
 /// What a score has over a base at one noise level.

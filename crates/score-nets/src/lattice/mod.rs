@@ -20,9 +20,9 @@
 //!
 //! Beside it stands the net that the paper uses, which has to learn all of the score: [`PublishedUnet`].
 
-mod configurations;
 mod field_batches;
 mod information;
+mod inspect;
 mod lattice_score;
 mod modulate;
 mod odd_unet;
@@ -34,7 +34,6 @@ mod scales;
 mod symmetry;
 mod target;
 
-pub use configurations::Configurations;
 pub use field_batches::{FieldBatches, FieldBatchesConfig, FieldSourceError};
 pub use information::{InformationError, InformationRate, information_rates};
 pub use lattice_score::LatticeScore;

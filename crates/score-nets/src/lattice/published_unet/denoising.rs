@@ -8,13 +8,13 @@
 
 use super::{PublishedUnet, TimedFields};
 use crate::batches::keyed::{Domain, generator, stream};
-use crate::lattice::configurations::inspect;
+use crate::lattice::inspect::inspect;
 use crate::lattice::symmetry::Symmetry;
-use crate::lattice::{Augmentation, Configurations, FieldSourceError};
+use crate::lattice::{Augmentation, FieldSourceError};
 use crate::{BatchSource, DenoisingConfig, NetError, SourceSettings, Times};
 use rand::Rng;
 use rayon::prelude::*;
-use sde_core::{Noise, NoiseSchedule, NormalSource};
+use sde_core::{Configurations, Noise, NoiseSchedule, NormalSource};
 use std::fmt;
 use std::io;
 

@@ -1,9 +1,6 @@
 //! Where configurations come from: memory, or a file larger than it.
 
-use super::FieldSourceError;
-use crate::NetError;
-use crate::data::Fingerprint;
-use sde_core::ndarray::Array2;
+use ndarray::Array2;
 use std::io;
 
 /// Fields of equal length, read one at a time in any order, from any thread.
@@ -12,7 +9,7 @@ use std::io;
 /// - `read` of one index always gives the same numbers.
 ///
 /// ```
-/// use score_nets::Configurations;
+/// use sde_core::Configurations;
 /// use sde_core::ndarray::array;
 /// // an array's own len counts numbers
 /// let fields: &dyn Configurations = &array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
@@ -53,24 +50,4 @@ impl Configurations for Array2<f64> {
         out.iter_mut().zip(self.row(index)).for_each(|(to, from)| *to = *from);
         Ok(())
     }
-}
-
-/// The digest of all configurations, which must be there, finite and of so many sites.
-pub(super) fn inspect(configurations: &dyn Configurations, sites: usize) -> Result<String, FieldSourceError> {
-    if configurations.len() == 0 {
-        return Err(FieldSourceError::Empty { name: "configurations" });
-    }
-    let found = configurations.sites();
-    if sites != found {
-        return Err(NetError::Sites { expected: sites, found }.into());
-    }
-    let (mut field, mut fingerprint) = (vec![0.0; sites], Fingerprint::default());
-    for index in 0..configurations.len() {
-        configurations.read(index, &mut field).map_err(|source| FieldSourceError::Read { index, source })?;
-        if let Some(site) = field.iter().position(|value| !value.is_finite()) {
-            return Err(FieldSourceError::NotFinite { index, site, value: field[site] });
-        }
-        fingerprint.add(&field);
-    }
-    Ok(fingerprint.finish())
 }
