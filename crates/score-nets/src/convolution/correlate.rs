@@ -8,12 +8,16 @@
 //! side, and those of `g` four. Exchanged, the two give the same sums for the neighbours opposite.
 
 use super::planes::Extents;
-use super::tile::{FACTORS, LANES, Sums, VECTORS, accumulate};
+use super::tile::{LANES, VECTORS, accumulate};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// Samples that are added up one after the other; the sums of blocks are added in their order.
 const BLOCK: usize = 8;
+/// Narrow channels of a tile.
+const FACTORS: usize = 4;
+/// The sums of a tile.
+pub(crate) type Sums = super::tile::Sums<FACTORS>;
 /// Channels in the vectors of a tile.
 const WIDE: usize = LANES * VECTORS;
 /// Sites of the rows that stay in the first-level cache through all neighbours and groups of channels.

@@ -4,11 +4,13 @@
 pub(super) const LANES: usize = 8;
 /// Vectors side by side.
 pub(super) const VECTORS: usize = 2;
-/// Numbers that a vector is multiplied by.
-pub(super) const FACTORS: usize = 4;
 
-/// `FACTORS x VECTORS` sums, few enough that an AVX2 core keeps all in registers with what it multiplies.
-pub(crate) type Sums = [[[f32; LANES]; VECTORS]; FACTORS];
+/// The sums of one factor.
+pub(super) type Row = [[f32; LANES]; VECTORS];
+
+/// Sums for `F` factors. With up to six, an AVX2 core keeps all in registers with what it multiplies; with less than four it
+/// would have to wait for its sums.
+pub(crate) type Sums<const F: usize> = [Row; F];
 
 /// `sums[f][v] += sum over k of factors[k][f] lines[v][offsets[k]..][..LANES]`, in the order of `k`.
 ///
@@ -16,9 +18,9 @@ pub(crate) type Sums = [[[f32; LANES]; VECTORS]; FACTORS];
 /// only as long as they are over arrays, with all loads ahead.
 #[expect(clippy::inline_always, reason = "must be compiled with the instruction set of its caller")]
 #[inline(always)]
-pub(super) fn accumulate(
-    sums: &mut Sums,
-    factors: &[[f32; FACTORS]],
+pub(super) fn accumulate<const F: usize>(
+    sums: &mut Sums<F>,
+    factors: &[[f32; F]],
     lines: [&[f32]; VECTORS],
     offsets: &[usize],
 ) {
@@ -30,7 +32,7 @@ pub(super) fn accumulate(
         for v in 0..VECTORS {
             x[v] = *lines[v][offset..].first_chunk().expect("offsets lie within the lines");
         }
-        for f in 0..FACTORS {
+        for f in 0..F {
             for v in 0..VECTORS {
                 for lane in 0..LANES {
                     inner[f][v][lane] = x[v][lane].mul_add(factors[f], inner[f][v][lane]);
