@@ -38,7 +38,7 @@ fn convolutions(criterion: &mut Criterion) {
             ] {
                 group.bench_function(BenchmarkId::new(what, &name), |bencher| {
                     pool.install(|| {
-                        bencher.iter(|| black_box(y.backward().expect("y depends on a variable")))
+                        bencher.iter(|| black_box(y.backward().expect("y depends on a variable")));
                     });
                 });
             }

@@ -39,7 +39,9 @@ pub(super) fn correlate(x: &[f32], g: &[f32], channels: [usize; 2], extents: Ext
         })
         .collect();
     let mut kernel = vec![0.0; channels[0] * channels[1] * 9];
-    parts.iter().for_each(|sums| correlator.add_to_kernel(sums, &mut kernel));
+    for sums in &parts {
+        correlator.add_to_kernel(sums, &mut kernel);
+    }
     kernel
 }
 

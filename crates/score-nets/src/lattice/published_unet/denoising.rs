@@ -109,7 +109,9 @@ impl<'a, S: NoiseSchedule> FieldDenoisingBatches<'a, S> {
             .collect();
         if self.config.times == Times::PerBatch {
             let t = draws[0].t;
-            draws.iter_mut().for_each(|draw| draw.t = t);
+            for draw in &mut draws {
+                draw.t = t;
+            }
         }
         draws
     }

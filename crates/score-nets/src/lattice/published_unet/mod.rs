@@ -63,8 +63,8 @@ impl TimedFields {
 
 /// The net that the paper uses on lattices: convolutions at full resolution, joined across the way down and up.
 ///
-/// With `m` channels of a level on the way down and the same up, 1.8 GFLOP for one field of the paper's 32 x 32. Its answer times
-/// `1/sqrt(Xi(t))` is the score, see [`PublishedScore`].
+/// One pass of the paper's net takes 1.8 GFLOP for a field of 32 x 32. Its answer over `sqrt(Xi(t))` is the score, see
+/// [`PublishedScore`].
 ///
 /// ```
 /// use rand::SeedableRng;

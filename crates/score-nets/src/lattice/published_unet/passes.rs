@@ -233,7 +233,9 @@ impl Backward {
         let Self { fields: Fields { convolved, levels, planes }, of_levels, of_convolved, transposed } = self;
         let sites = net.config.sites();
         let layers = &net.places.layers;
-        of_levels.iter_mut().for_each(|level| level.fill(0.0));
+        for level in of_levels.iter_mut() {
+            level.fill(0.0);
+        }
         adjoint.out.add(of_answer, planes, &mut of_levels[0]);
         correlators[layers.len()].add(&levels[0], of_answer, transposed, &mut sums[layers.len()]);
         for (number, layer) in layers.iter().enumerate().rev() {

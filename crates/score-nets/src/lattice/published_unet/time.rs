@@ -18,7 +18,9 @@ use std::f64::consts::TAU;
 pub(super) fn angular_frequencies(config: &PublishedUnetConfig) -> Vec<f64> {
     let mut frequencies = vec![0.0; config.features / 2];
     Noise::new(stream(config.frequency_seed, Domain::Normals), 0).block(0, 0).fill(0, &mut frequencies);
-    frequencies.iter_mut().for_each(|frequency| *frequency *= TAU * config.frequency_scale);
+    for frequency in &mut frequencies {
+        *frequency *= TAU * config.frequency_scale;
+    }
     frequencies
 }
 
