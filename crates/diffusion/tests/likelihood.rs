@@ -138,7 +138,7 @@ fn strips_by_the_flow() {
         ([16, 2], 0.27, (25.736_590_0, 19.120_856_6)),
     ] {
         let fitted = Fitted::new(&extents, hopping);
-        let generated = fitted.generate(&fitted.likelihood(fitted.score(), 1e-5), 4000);
+        let generated = fitted.generate(&fitted.likelihood(fitted.score(), 1e-5), 2000);
         let weights = LogWeights::new(generated.log_weights(&fitted.action)).unwrap();
         weights.tail().check().unwrap();
         let found = weights.ln_mean();
