@@ -49,7 +49,7 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
 
-    /// Training steps of a net, of 64 samples each, with `--score unet` [default: 4500]
+    /// Training steps of a net, of 64 samples each [default: 4500]
     #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub training_steps: Option<usize>,
 }
