@@ -14,6 +14,8 @@ use rayon::prelude::*;
 const BLOCK: usize = 32;
 /// Tiles of a band.
 const BAND: usize = 8;
+/// Products that are worth the attention of another thread: about a tenth of a millisecond.
+const JOB: usize = 1 << 22;
 
 /// A kernel as nine matrices (outputs, inputs) in a slice.
 #[derive(Clone, Copy, Debug)]
@@ -159,7 +161,8 @@ pub(super) fn convolve(x: &[f32], extents: Extents, kernel: Kernel<'_>) -> Vec<f
     let convolver = Convolver::new(kernel, extents);
     let [from, to] = [convolver.inputs, convolver.outputs].map(|channels| channels * extents.sites());
     let mut y = vec![0.0; x.len() / from * to];
-    let samples = y.par_chunks_exact_mut(to).zip(x.par_chunks_exact(from));
+    let products = 9 * extents.sites() * convolver.inputs * convolver.outputs;
+    let samples = y.par_chunks_exact_mut(to).zip(x.par_chunks_exact(from)).with_min_len(1 + JOB / products);
     samples.for_each_init(Planes::default, |planes, (y, x)| convolver.add(x, planes, y));
     y
 }
