@@ -8,7 +8,7 @@ takes turns: every round times ours and each peer one after the other. Each peer
 of peers.py (float32 and float64, whole arrays and blocks that fit the cache, eager and compiled) and counts
 with its fastest one. Times are nanoseconds per unit of work: per trajectory and step, for training per
 step of 512 samples, for statistics per sample (of a resample), for HMC per site and leapfrog step of whole
-trajectories, for Wolff's clusters per flipped site.
+trajectories, for Wolff's clusters per flipped site, for the perturbative score per configuration.
 """
 
 import argparse
@@ -30,6 +30,7 @@ GROUPS = {
     "moments": (["moments_to_order_8"], ["numpy", "scipy"]),
     "bootstrap": (["bootstrap_of_8_cumulants"], ["numpy"]),
     "gamma": (["gamma_method"], ["pyerrors"]),
+    "perturbative": (["perturbative_32"], ["numpy", "scipy", "torch"]),
     "hmc": (["hmc_32", "hmc_32_paper", "hmc_128", "hmc_1024", "wolff_32"], ["numpy", "numba"]),
 }
 # A BLAS call is one block of ours: threads are ours to spread. glibc keeps large blocks instead of giving
@@ -66,8 +67,8 @@ def build():
 class Peers:
     """A Python process that times one kernel of one peer whenever it is asked to."""
 
-    def __init__(self, python, threads):
-        command = [python, HERE / "peers.py", str(threads)]
+    def __init__(self, python, program, threads):
+        command = [python, HERE / "peers.py", str(threads), program]
         pipe = subprocess.PIPE
         own = {"OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": str(threads)}
         environment = {**os.environ, **SETTINGS, **own}
@@ -102,7 +103,7 @@ def main():
     kernels = {kernel: GROUPS[group][1] for group in groups for kernel in GROUPS[group][0]}
 
     python, program = environment(), build()
-    peers = Peers(python, threads)
+    peers = Peers(python, program, threads)
     figures = {kernel: {"ours": [], **{peer: {} for peer in names}} for kernel, names in kernels.items()}
     for turn in range(arguments.rounds):
         for kernel, names in kernels.items():

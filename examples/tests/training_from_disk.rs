@@ -63,7 +63,7 @@ fn batches_are_those_from_memory_and_take_none() -> Result<(), Box<dyn std::erro
     assert!(grown.is_none_or(|kilobytes| kilobytes < ALLOWED_KB), "{grown:?} kB");
 
     let slabs: Vec<Array2<f64>> = (0..CONFIGS / SLAB).map(slab).collect();
-    let views: Vec<_> = slabs.iter().map(Array2::view).collect();
+    let views: Vec<_> = slabs.iter().map(|slab| slab.view()).collect();
     let from_memory = batches(&ndarray::concatenate(ndarray::Axis(0), &views)?)?;
     // The digest of the data is in the settings.
     assert_eq!(from_disk.1, from_memory.1);
