@@ -8,7 +8,8 @@ takes turns: every round times ours and each peer one after the other. Each peer
 of peers.py (float32 and float64, whole arrays and blocks that fit the cache, eager and compiled) and counts
 with its fastest one. Times are nanoseconds per unit of work: per trajectory and step, for training per
 step of 512 samples, for statistics per sample (of a resample), for HMC per site and leapfrog step of whole
-trajectories, for Wolff's clusters per flipped site, for convolutions and the lattice net per field of 32 x 32.
+trajectories, for Wolff's clusters per flipped site, for the perturbative score, convolutions and the lattice net
+per field of 32 x 32.
 """
 
 import argparse
@@ -35,6 +36,7 @@ GROUPS = {
         ["torch"],
     ),
     "unet": (["published_forward", "published_training_step"], ["torch"]),
+    "perturbative": (["perturbative_32"], ["numpy", "scipy", "torch"]),
     "hmc": (["hmc_32", "hmc_32_paper", "hmc_128", "hmc_1024", "wolff_32"], ["numpy", "numba"]),
 }
 # A BLAS call is one block of ours: threads are ours to spread. glibc keeps large blocks instead of giving
@@ -71,8 +73,8 @@ def build():
 class Peers:
     """A Python process that times one kernel of one peer whenever it is asked to."""
 
-    def __init__(self, python, threads):
-        command = [python, HERE / "peers.py", str(threads)]
+    def __init__(self, python, program, threads):
+        command = [python, HERE / "peers.py", str(threads), program]
         pipe = subprocess.PIPE
         own = {"OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": str(threads)}
         environment = {**os.environ, **SETTINGS, **own}
@@ -107,7 +109,7 @@ def main():
     kernels = {kernel: GROUPS[group][1] for group in groups for kernel in GROUPS[group][0]}
 
     python, program = environment(), build()
-    peers = Peers(python, threads)
+    peers = Peers(python, program, threads)
     figures = {kernel: {"ours": [], **{peer: {} for peer in names}} for kernel, names in kernels.items()}
     for turn in range(arguments.rounds):
         for kernel, names in kernels.items():

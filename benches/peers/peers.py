@@ -8,6 +8,7 @@ arXiv:2410.21212 at hopping 0.27 and lambda 0.022.
 
 import json
 import math
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 import numpy as np
 import pyerrors
+import scipy.fft
 import scipy.signal
 import scipy.stats
 import torch
@@ -764,6 +766,194 @@ def numba_wolff():
     return {"": min(times)}
 
 
+# The perturbative score of lattice fields: eight transforms of every field, and powers in between. Our side says what
+# the coefficients are, and what comes out for a few fields.
+
+PERTURBATIVE_BATCH = 1024
+
+
+def perturbative_model():
+    """Arrays over half of the momenta, in the layout of `rfft2`, and numbers."""
+    output = subprocess.run([sys.argv[2], "1", "perturbative_reference"], check=True, stdout=subprocess.PIPE, text=True)
+    model = json.loads(output.stdout)["perturbative_reference"]
+    extent, s2 = model["extent"], model["noise"] ** 2
+    square = lambda values: np.array(values).reshape(-1, extent, extent)
+    g, linear = square(model["variances"])[0], square(model["linear"])[0]
+    wiener = g / (g + s2)
+    one = wiener * s2
+    two = np.fft.rfft2(np.fft.irfft2(one[:, : extent // 2 + 1], s=one.shape) ** 2).real
+    half = lambda values: np.ascontiguousarray(values[:, : extent // 2 + 1])
+    model |= {
+        "fields": square(model["fields"]),
+        "scores": square(model["scores"]),
+        "legs": half(wiener / math.sqrt((wiener * g).mean())),
+        "one": half(one / one[0, 0]),
+        "two": two / two[0, 0],
+        "nonlinear": half(wiener),
+        # -1/(G + s^2) and the linear part of the features, in one.
+        "gaussian": half(-1 / (g + s2) - wiener * linear),
+    }
+    return model
+
+
+class PerturbativeArrays:
+    """The score by NumPy, operation by operation in place, with the transforms of a package."""
+
+    def __init__(self, model, dtype, size, forward, inverse):
+        extent = model["extent"]
+        self.numbers, self.forward, self.inverse = model, forward, inverse
+        names = ("legs", "one", "two", "nonlinear", "gaussian")
+        self.legs, self.one, self.two, self.nonlinear, self.gaussian = (model[name].astype(dtype) for name in names)
+        self.scratch = np.empty((4, size, extent, extent), dtype)
+
+    def score(self, x, out):
+        model, (y2, y3, power, total) = self.numbers, self.scratch[:, : len(x)]
+        c, z = model["coefficients"], model["zero_mode"]
+        modes = self.forward(x)
+        y = self.inverse(modes * self.legs)
+        np.clip(y, -model["bound"], model["bound"], out=y)
+        np.multiply(y, y, out=y2)
+        np.multiply(y2, y, out=y3)
+        joined = self.forward(y2)
+        joined *= self.two
+        bubble = self.inverse(joined)
+        bubble *= y
+        joined = self.forward(y3)
+        joined *= self.one
+        tree = self.inverse(joined)
+        tree *= y2
+        zero = z[3] * bubble.sum((1, 2)) + z[4] * tree.sum((1, 2)) + z[0] * y3.sum((1, 2))
+        bubble *= c[3]
+        tree *= c[4]
+        np.add(bubble, tree, out=total)
+        np.multiply(y3, y2, out=power)
+        y3 *= c[0]
+        total += y3
+        zero += z[1] * power.sum((1, 2))
+        np.multiply(power, c[1], out=y3)
+        total += y3
+        power *= y2
+        zero += z[2] * power.sum((1, 2))
+        power *= c[2]
+        total += power
+        joined = self.forward(total)
+        joined[:, 0, 0] = zero - model["constant"] * y[0].size
+        joined *= self.nonlinear
+        modes *= self.gaussian
+        joined += modes
+        out[:] = self.inverse(joined)
+
+
+def check_perturbative(model, dtype, scores):
+    """To rounding: single precision may be off by more where powers are large."""
+    deviation = np.abs(np.asarray(scores, float) - model["scores"]).max() / model["scores"].std()
+    assert deviation < (1e-10 if dtype == np.float64 else 1e-4), f"another score: {deviation}"
+
+
+def array_perturbative(transforms):
+    """Blocks on our threads, and whole batches on those of the package, if it has any."""
+    results = {}
+    model = perturbative_model()
+    shape = model["fields"].shape[1:]
+    for dtype in (np.float32, np.float64):
+        x = np.random.default_rng(1).normal(size=(PERTURBATIVE_BATCH, *shape)).astype(dtype)
+        out = np.empty_like(x)
+        fields = model["fields"].astype(dtype)
+        scores = np.empty_like(fields)
+        for size in (32, 128, PERTURBATIVE_BATCH):
+            whole = size == PERTURBATIVE_BATCH
+            forward, inverse = transforms(shape, THREADS if whole else 1)
+            workers = [PerturbativeArrays(model, dtype, size, forward, inverse) for _ in range(1 if whole else THREADS)]
+            workers[0].score(fields, scores)
+            check_perturbative(model, dtype, scores)
+            if whole:
+                run, name = lambda: workers[0].score(x, out), "whole"
+            else:
+                block = lambda thread, start, end: workers[thread].score(x[start:end], out[start:end])
+                run, name = lambda: over_blocks(PERTURBATIVE_BATCH, size, block), f"blocks of {size}"
+            results[f"{dtype.__name__} {name}"] = best(PERTURBATIVE_BATCH, run)
+    return results
+
+
+def numpy_transforms(shape, _):
+    return np.fft.rfft2, lambda modes: np.fft.irfft2(modes, s=shape)
+
+
+def scipy_transforms(shape, workers):
+    forward = lambda fields: scipy.fft.rfft2(fields, workers=workers)
+    return forward, lambda modes: scipy.fft.irfft2(modes, s=shape, workers=workers, overwrite_x=True)
+
+
+def torch_perturbative():
+    results = {}
+    model = perturbative_model()
+    shape = model["fields"].shape[1:]
+    c, z, bound, constant = (model[name] for name in ("coefficients", "zero_mode", "bound", "constant"))
+    for dtype in (torch.float32, torch.float64):
+        kind = str(dtype).removeprefix("torch.")
+        names = ("legs", "one", "two", "nonlinear", "gaussian")
+        legs, one, two, nonlinear, gaussian = (torch.tensor(model[name], dtype=dtype) for name in names)
+        forward, inverse = torch.fft.rfft2, lambda modes: torch.fft.irfft2(modes, s=shape)
+
+        def score(x):
+            modes = forward(x)
+            y = inverse(modes * legs).clamp(-bound, bound)
+            y2 = y * y
+            y3 = y2 * y
+            y5 = y3 * y2
+            y7 = y5 * y2
+            bubble = y * inverse(forward(y2) * two)
+            tree = y2 * inverse(forward(y3) * one)
+            features = (y3, y5, y7, bubble, tree)
+            total = sum(c * feature for c, feature in zip(c, features))
+            zero = sum(z * feature.sum((1, 2)) for z, feature in zip(z, features)) - constant * y[0].numel()
+            joined = forward(total)
+            joined[:, 0, 0] = zero
+            return inverse(joined * nonlinear + modes * gaussian)
+
+        def score_in_place(x):
+            modes = forward(x)
+            y = inverse(modes * legs).clamp_(-bound, bound)
+            y2 = y * y
+            y3 = y2 * y
+            bubble = inverse(forward(y2).mul_(two)).mul_(y)
+            tree = inverse(forward(y3).mul_(one)).mul_(y2)
+            zero = z[0] * y3.sum((1, 2)) + z[3] * bubble.sum((1, 2)) + z[4] * tree.sum((1, 2))
+            total = bubble.mul_(c[3]).add_(tree, alpha=c[4]).add_(y3, alpha=c[0])
+            power = y3.mul_(y2)
+            total.add_(power, alpha=c[1])
+            zero += z[1] * power.sum((1, 2))
+            power.mul_(y2)
+            total.add_(power, alpha=c[2])
+            zero += z[2] * power.sum((1, 2))
+            joined = forward(total)
+            joined[:, 0, 0] = zero - constant * y[0].numel()
+            return inverse(joined.mul_(nonlinear).add_(modes.mul_(gaussian)))
+
+        with torch.inference_mode():
+            torch.set_num_threads(THREADS)
+            fields = torch.tensor(model["fields"], dtype=dtype)
+            for function in (score, score_in_place):
+                check_perturbative(model, np.dtype(kind), function(fields).numpy())
+            x = torch.randn(PERTURBATIVE_BATCH, *shape, dtype=dtype)
+            results[f"{kind} whole"] = best(PERTURBATIVE_BATCH, lambda: score_in_place(x))
+            out = torch.empty_like(x)
+            for size in (32, 128):
+
+                def work(_, start, end):
+                    torch.set_num_threads(1)
+                    with torch.inference_mode():
+                        out[start:end] = score_in_place(x[start:end])
+
+                results[f"{kind} blocks of {size}"] = best(
+                    PERTURBATIVE_BATCH, lambda: over_blocks(PERTURBATIVE_BATCH, size, work)
+                )
+            torch.set_num_threads(THREADS)
+            fused = compiled(f"perturbative {kind}", score)
+            attempt(results, f"{kind} compiled", PERTURBATIVE_BATCH, lambda: fused(x))
+    return results
+
+
 KERNELS = {
     ("numpy", "sde_forward_step"): lambda: numpy_sde(False),
     ("numpy", "sde_backward_exact_score_step"): lambda: numpy_sde(True),
@@ -786,6 +976,9 @@ KERNELS = {
     },
     ("torch", "published_forward"): lambda: torch_published(False),
     ("torch", "published_training_step"): lambda: torch_published(True),
+    ("numpy", "perturbative_32"): lambda: array_perturbative(numpy_transforms),
+    ("scipy", "perturbative_32"): lambda: array_perturbative(scipy_transforms),
+    ("torch", "perturbative_32"): torch_perturbative,
     ("numpy", "wolff_32"): dict,
     ("numba", "wolff_32"): numba_wolff,
 }

@@ -1,5 +1,9 @@
 //! What the benches share: the two-peak model's processes and a clock that takes the best of several runs.
 
+mod lattice;
+
+pub use lattice::{Perturbative, chains, hmc};
+
 use sde_core::ndarray::Array2;
 use sde_core::{Forward, Reverse, TimeGrid, TwoPeak, TwoPeakScore, VarianceExpanding};
 use std::time::Instant;

@@ -1,11 +1,12 @@
 //! Our side of `benches/peers/compare.py`: times kernels and prints `{"kernel": nanoseconds per unit}`.
 //!
-//! `peer_kernels THREADS KERNEL...`; every figure is the best of a few repeats of the whole work.
+//! `peer_kernels THREADS KERNEL...`; every figure is the best of a few repeats of the whole work. The kernel
+//! `perturbative_reference` is no time but a score with a few of its values, for peers to compute the same.
 
-use benches::{best_of, forward, grid, reverse, schedule, spread};
+use benches::{Perturbative, best_of, chains, forward, grid, hmc, reverse, schedule, spread};
 use cumulants::{GammaMethod, LEAF, Moments, PairwiseMoments, bootstrap_cumulants};
 use diffusion::Evolution;
-use lattice_phi4::{Chains, Hmc, Lattice, Leap, Phi4, Wolff};
+use lattice_phi4::Wolff;
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -114,20 +115,6 @@ fn gamma_method() -> f64 {
     })
 }
 
-/// Square lattices at the peers' couplings, in equilibrium as far as a hundred sweeps go.
-fn chains(extent: usize, chains: usize, sweeps: u64) -> (Phi4, Chains) {
-    let lattice = Lattice::new(&[extent, extent]).expect("the extents are valid");
-    let action = Phi4::new(lattice, 0.27, 0.022).expect("the couplings are valid");
-    let mut chains = Chains::hot(&action, chains, 1.0, 1);
-    chains.run(&action, &[&Wolff { clusters: 5 }, &hmc(10)], sweeps);
-    (action, chains)
-}
-
-/// Trajectories of unit length in leapfrog steps.
-fn hmc(steps: usize) -> Hmc {
-    Hmc::new(1.0, steps, Leap::Leapfrog).expect("the parameters are valid")
-}
-
 /// Nanoseconds per site and leapfrog step of whole trajectories.
 fn trajectories(extent: usize, count: usize, trajectories: usize, steps: usize) -> f64 {
     let (action, mut chains) = chains(extent, count, 1);
@@ -146,6 +133,13 @@ fn wolff() -> f64 {
         start.elapsed().as_secs_f64() * 1e9 / (summary.acceptance[0] * sites)
     };
     (0..REPEATS).map(once).fold(f64::INFINITY, f64::min)
+}
+
+/// Nanoseconds per configuration.
+fn perturbative() -> f64 {
+    let work = Perturbative::new();
+    let mut out = Array2::zeros(work.noised.dim());
+    best_of(REPEATS, work.noised.nrows(), || work.score(&mut out))
 }
 
 /// Fields of a lattice net, and their extent.
@@ -231,6 +225,7 @@ fn time(kernel: &str) -> Option<f64> {
         "hmc_128" => trajectories(128, 16, 4, 10),
         "hmc_1024" => trajectories(1024, 16, 1, 10),
         "wolff_32" => wolff(),
+        "perturbative_32" => perturbative(),
         "published_forward" => lattice_score(),
         "published_training_step" => train_lattice(),
         _ => return named_convolution(kernel),
@@ -244,6 +239,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let mut times = Map::new();
     for kernel in arguments {
+        if kernel == "perturbative_reference" {
+            times.insert(kernel, pool.install(|| Perturbative::new().reference()));
+            continue;
+        }
         let nanoseconds = pool.install(|| time(&kernel)).ok_or_else(|| format!("no kernel {kernel}"))?;
         times.insert(kernel, Value::from(nanoseconds));
     }
