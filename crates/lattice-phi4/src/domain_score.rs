@@ -36,6 +36,9 @@ const LOOPS: usize = 30;
 /// Noise in units of `s_w` from which on nothing is left of the local score.
 const END: f64 = 1.5;
 
+/// Magnitude in units of `M_0` that no mean has: further out the cubic force would throw the steps ever further.
+const FAR: f64 = 2.0;
+
 /// There are no domains.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error(
@@ -81,6 +84,8 @@ pub struct DomainScore<B, S> {
     stiffness: Vec<f64>,
     /// `s_w`.
     wall: f64,
+    /// `M_0`.
+    minimum: f64,
 }
 
 impl<B: ScoreModel, S: NoiseSchedule> DomainScore<B, S> {
@@ -110,6 +115,7 @@ impl<B: ScoreModel, S: NoiseSchedule> DomainScore<B, S> {
             schedule,
             orbits,
             wall: downwards.sqrt().recip(),
+            minimum: (downwards / (4.0 * lambda)).sqrt(),
         };
         match score.fluctuations((END * score.wall).powi(2)) {
             Some(_) => Ok(score),
@@ -161,14 +167,19 @@ impl<B: ScoreModel, S: NoiseSchedule> ScoreModel for DomainScore<B, S> {
         let wiener = self.transform.by_mode(&wiener);
         let tadpole = 12.0 * self.action.lambda() * v;
         let y = x.mapv(|x| x / f);
-        let (mut mean, mut q, mut step) = (y.clone(), Array2::zeros(y.dim()), Array2::zeros(y.dim()));
+        let bound = FAR * self.minimum;
+        let mut mean = y.mapv(|y| y.clamp(-bound, bound));
+        let (mut q, mut step) = (Array2::zeros(y.dim()), Array2::zeros(y.dim()));
         let mut filter = PairFilter::new(&self.transform);
         for _ in 0..STEPS {
             self.action.force(mean.view(), step.view_mut());
             Zip::from(&mut step).and(&mean).and(&q).for_each(|step, mean, q| *step -= tadpole * mean + q);
             filter.filter_rows(values_mut(&mut step.view_mut()), &wiener);
             q += &step;
-            Zip::from(&mut mean).and(&y).and(&q).for_each(|mean, y, q| *mean = y + square * q);
+            Zip::from(&mut mean)
+                .and(&y)
+                .and(&q)
+                .for_each(|mean, y, q| *mean = square.mul_add(*q, *y).clamp(-bound, bound));
         }
         let of_base = 1.0 - local;
         Zip::from(&mut out).and(&q).for_each(|out, q| {
@@ -264,6 +275,18 @@ mod tests {
         let y: Vec<f64> = x.iter().map(|x| x / kernel.mean_factor).collect();
         for (found, of_noise) in found.iter().zip(score(&action, &y, kernel.noise_to_signal().sqrt())) {
             assert!((found - of_noise / kernel.mean_factor).abs() < 1e-11);
+        }
+    }
+
+    #[test]
+    fn from_far_outside_it_leads_back() {
+        let action = two_sites();
+        for s in [0.05, 0.2, 0.4] {
+            for x in [15.0, 100.0, 1e6] {
+                let found = score(&action, &[x, x], s);
+                assert!(found.iter().all(|q| q.is_finite() && *q < -10.0), "{s}, {x}: {found:?}");
+                assert!(score(&action, &[-x, -x], s).iter().all(|q| q.is_finite() && *q > 10.0));
+            }
         }
     }
 
