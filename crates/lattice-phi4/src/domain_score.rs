@@ -27,7 +27,6 @@ use crate::pairs::{PairFilter, PairTransform};
 use crate::{Orbits, Phi4};
 use ndarray::{Array2, Zip};
 use sde_core::{Batch, BatchMut, EvalError, NoiseSchedule, ScoreModel, Target, values_mut};
-use std::f64::consts::TAU;
 
 /// Steps that solve for the mean; more change nothing below `1.5 s_w`.
 const STEPS: usize = 3;
@@ -96,17 +95,13 @@ impl<B: ScoreModel, S: NoiseSchedule> DomainScore<B, S> {
     pub fn new(action: &Phi4, base: B, schedule: S) -> Result<Self, DomainError> {
         let (kappa, lambda) = (action.hopping(), action.lambda());
         let none = DomainError { hopping: kappa, lambda };
-        let (orbits, extents) = (Orbits::new(action.lattice()), action.lattice().extents());
-        let downwards = 4.0 * extents.len() as f64 * kappa - 2.0 * (1.0 - 2.0 * lambda);
+        let (orbits, dimension) = (Orbits::new(action.lattice()), action.lattice().dimension());
+        let downwards = 4.0 * dimension as f64 * kappa - 2.0 * (1.0 - 2.0 * lambda);
         if downwards <= 0.0 || lambda == 0.0 {
             return Err(none);
         }
-        let stiffness = |orbit| {
-            let axes = orbits.representative(orbit).iter().zip(extents);
-            let cosine = |(&n, &extent): (&usize, &usize)| (TAU * n as f64 / extent as f64).cos();
-            // 12 lambda M_0^2 = 3 (4 d kappa - 2 (1 - 2 lambda))
-            2.0 * (1.0 - 2.0 * lambda) + 3.0 * downwards - 4.0 * kappa * axes.map(cosine).sum::<f64>()
-        };
+        // 8 lambda M_0^2, and sum_nu 4 sin^2(p_nu / 2) in place of the cosines.
+        let stiffness = |orbit| 2.0 * (downwards + kappa * orbits.momentum_squared(orbit));
         let score = Self {
             stiffness: (0..orbits.len()).map(stiffness).collect(),
             transform: PairTransform::new(action.lattice()),
@@ -163,7 +158,10 @@ impl<B: ScoreModel, S: NoiseSchedule> ScoreModel for DomainScore<B, S> {
         if local < 1.0 {
             self.base.score(x, t, out.view_mut())?;
         }
-        let Some((wiener, v)) = self.fluctuations(square).filter(|_| local > 0.0) else { return Ok(()) };
+        if local == 0.0 {
+            return Ok(());
+        }
+        let (wiener, v) = self.fluctuations(square).expect("there are minima for more noise than this");
         let wiener = self.transform.by_mode(&wiener);
         let tadpole = 12.0 * self.action.lambda() * v;
         let y = x.mapv(|x| x / f);
@@ -212,18 +210,18 @@ mod tests {
 
     /// `(E[phi | x] - x) / s^2`, by the trapezoidal rule in the plane about `x`.
     fn exact(action: &Phi4, x: [f64; 2], s: f64) -> [f64; 2] {
-        let (step, reach) = (s / 25.0, 200);
+        let action = |x: [f64; 2]| {
+            let mut value = ndarray::Array1::zeros(1);
+            action.action(ndarray::array![x].view(), value.view_mut());
+            value[0]
+        };
+        let (step, reach, here) = (s / 25.0, 200, action(x));
         let mut sums = [0.0; 3];
         for i in -reach..=reach {
             for j in -reach..=reach {
                 let d = [f64::from(i) * step, f64::from(j) * step];
-                let phi = ndarray::array![[x[0] + d[0], x[1] + d[1]]];
-                let mut value = ndarray::Array1::zeros(1);
-                action.action(phi.view(), value.view_mut());
-                let mut here = ndarray::Array1::zeros(1);
-                action.action(ndarray::array![x].view(), here.view_mut());
                 let noise = (d[0] * d[0] + d[1] * d[1]) / (2.0 * s * s);
-                let w = (here[0] - value[0] - noise).exp();
+                let w = (here - action([x[0] + d[0], x[1] + d[1]]) - noise).exp();
                 sums = [sums[0] + w, sums[1] + w * d[0], sums[2] + w * d[1]];
             }
         }

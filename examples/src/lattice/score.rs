@@ -102,9 +102,8 @@ impl ScoreArgs {
             ScoreKind::Unet => return self.train(action, args, fields, out),
             ScoreKind::Published => {
                 let spectrum = Spectrum::of_ensemble(action.lattice(), 0.0, fields.view())?;
-                let (steps, checkpoint) =
-                    (self.training_steps.unwrap_or(TRAINING_STEPS) as u64, out.join(NET));
-                let score = learn_published(&spectrum, fields, steps, seed, Some(&checkpoint))?;
+                let checkpoint = out.join(NET);
+                let score = learn_published(&spectrum, fields, self.steps(), seed, Some(&checkpoint))?;
                 return Ok(Learned::Net { spectrum, score: Box::new(score) });
             }
         };
@@ -112,6 +111,10 @@ impl ScoreArgs {
         FittedScore { couplings: action.couplings(), protocol, model: model.clone() }
             .write(out.join(SCORE))?;
         Ok(Learned::Fitted(model.into()))
+    }
+
+    fn steps(&self) -> u64 {
+        self.training_steps.unwrap_or(TRAINING_STEPS) as u64
     }
 
     fn train(
@@ -125,11 +128,8 @@ impl ScoreArgs {
         // As often as all extents can be halved.
         let halvings = action.lattice().extents().iter().map(|extent| extent.trailing_zeros()).min();
         let levels = (halvings.unwrap_or(0) as usize).clamp(1, CHANNELS.len());
-        let settings = UnetArgs {
-            channels: CHANNELS[..levels].to_vec(),
-            steps: self.training_steps.unwrap_or(TRAINING_STEPS) as u64,
-            seed: args.common.seed,
-        };
+        let settings =
+            UnetArgs { channels: CHANNELS[..levels].to_vec(), steps: self.steps(), seed: args.common.seed };
         let (edm, checkpoint) = (schedule(&spectrum)?, out.join(NET));
         let gaussian = SpectralScore::new(&spectrum, edm);
         let score: Box<dyn ScoreModel + Sync> = match args.protocol {
@@ -149,8 +149,8 @@ impl ScoreArgs {
     /// Refuses what is known to be impossible before anything is computed.
     ///
     /// # Errors
-    /// For training steps without a net, for a net on a lattice that is not of two dimensions, for domains without two minima of the potential, and for a file
-    /// that [`obtain`](Self::obtain) could not use.
+    /// For training steps without a net, for a net on a lattice that it is not made for, for domains without two minima of
+    /// the potential, and for a file that [`obtain`](Self::obtain) could not use.
     pub fn check(&self, action: &Phi4, protocol: Protocol) -> Result<(), Failure> {
         let net = matches!(self.score, Some(ScoreKind::Unet | ScoreKind::Published));
         if self.training_steps.is_some() && !net {
