@@ -223,8 +223,7 @@ fn under_noise(
     before: &Measurements,
     x: &Array2<f64>,
 ) -> Result<[Estimate; FOLLOWED.len()], ChainError> {
-    let mut measured = Measurements::new(action.lattice());
-    measured.extend(x.view());
+    let measured = measured(action, x);
     let mut estimates = [Estimate { value: 0.0, error: 0.0 }; FOLLOWED.len()];
     for (estimate, observable) in estimates.iter_mut().zip(FOLLOWED) {
         let primaries = observable.primaries();

@@ -41,6 +41,7 @@ mod progress;
 mod results;
 mod row;
 mod table;
+mod training;
 
 pub mod lattice;
 pub mod two_peak;

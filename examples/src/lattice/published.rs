@@ -11,9 +11,10 @@ use score_nets::{
 };
 use sde_core::{Batch, BatchMut, Edm, EvalError, NoiseSchedule, ScoreModel, VarianceExpanding};
 
-use super::training::train;
+use super::training::settings;
 use super::{SIGMA, schedule};
 use crate::Failure;
+use crate::training::trained;
 
 /// Samples of one batch, as published.
 const SAMPLES: usize = 64;
@@ -69,8 +70,8 @@ pub fn learn_published(
     let config = DenoisingConfig { samples: SAMPLES, earliest: EARLIEST, seed, ..DenoisingConfig::default() };
     let source =
         FieldDenoisingBatches::new(&normalised, net.extents, schedule_of_net, Augmentation::ALL, config)?;
-    let new = || PublishedUnet::new(net, &mut Pcg64::seed_from_u64(seed));
-    let net = train(source, new, steps, PEAK, checkpoint)?;
+    let fresh = || Ok(PublishedUnet::new(net, &mut Pcg64::seed_from_u64(seed))?);
+    let net = trained(source, fresh, settings(steps, PEAK), checkpoint)?;
     Ok(PublishedField {
         score: PublishedScore::new(net, schedule_of_net),
         gaussian: SpectralScore::new(spectrum, schedule(spectrum)?),

@@ -12,9 +12,10 @@ use score_nets::{
 };
 use sde_core::{Edm, ScoreModel, Target};
 
-use super::training::train;
+use super::training::settings;
 use super::{noise_levels, schedule};
 use crate::Failure;
+use crate::training::trained;
 
 /// How a net is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,11 +64,11 @@ pub fn learn<B: ScoreModel + Clone + Sync>(
     checkpoint: Option<&Path>,
 ) -> Result<LatticeScore<B, Edm>, Failure> {
     let scales = scales(spectrum);
-    let settings = FieldBatchesConfig { seed: args.seed, ..FieldBatchesConfig::default() };
-    let source = FieldBatches::new(fields, base, scales.clone(), settings)?.with_target(target);
+    let batches = FieldBatchesConfig { seed: args.seed, ..FieldBatchesConfig::default() };
+    let source = FieldBatches::new(fields, base, scales.clone(), batches)?.with_target(target);
     let architecture = OddUnetConfig { channels: args.channels.clone(), ..OddUnetConfig::new(scales) };
-    let new = || OddUnet::new(architecture, &mut Pcg64::seed_from_u64(args.seed));
-    let net = train(source, new, args.steps, PEAK, checkpoint)?;
+    let fresh = || Ok(OddUnet::new(architecture, &mut Pcg64::seed_from_u64(args.seed))?);
+    let net = trained(source, fresh, settings(args.steps, PEAK), checkpoint)?;
     Ok(LatticeScore::new(base.clone(), &net, schedule(spectrum)?))
 }
 

@@ -1,18 +1,17 @@
 //! The data set, and a score learned from it.
 
-use std::ops::ControlFlow;
-
 use cumulants::{Estimate, Moments, PairwiseMoments, jackknife};
 use diffusion::draw;
 use rand_pcg::Pcg64;
 use score_nets::{
-    BatchSource, DenoisingBatches, DenoisingConfig, DirectScore, Mlp, MlpConfig, ResidualBatches,
-    ResidualConfig, ResidualScore, Times, TrainConfig, Trainer, read_published,
+    DenoisingBatches, DenoisingConfig, DirectScore, Mlp, MlpConfig, ResidualBatches, ResidualConfig,
+    ResidualScore, Times, TrainConfig, read_published,
 };
 use sde_core::{Noise, ScoreModel};
 
 use super::{Setup, model};
-use crate::{Failure, Progress};
+use crate::Failure;
+use crate::training::trained;
 
 /// Training steps of the default net: about 40 seconds. The error that the net adds to the cumulants falls with their
 /// root.
@@ -23,8 +22,6 @@ const PAIRS: usize = 256;
 const REFERENCES: usize = 512;
 /// Epochs of the paper's net (Table 3).
 const PAPER_EPOCHS: u64 = 200;
-/// Checkpoints of a training run.
-const CHECKPOINTS: u64 = 50;
 /// Streams of the seed; those of noise are below 100.
 const INITIAL_WEIGHTS: u128 = 100;
 const BATCHES: u64 = 101;
@@ -85,7 +82,7 @@ fn residual(setup: &Setup, data: &[f64]) -> Result<Score, Failure> {
     let source = ResidualBatches::new(data, config)?;
     let kappa_2 = source.preconditioning().kappa_2;
     let fresh = || Ok(Mlp::new(MlpConfig::residual(), &mut initial(setup))?.with_zero_output());
-    let net = trained(setup, source, TrainConfig::residual(STEPS), fresh)?;
+    let net = trained(source, fresh, TrainConfig::residual(STEPS), Some(&setup.checkpoint))?;
     let largest = data.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
     let score = ResidualScore::new(net, kappa_2, setup.scheme.schedule.clone())?;
     Ok(Box::new(score.bounded_by(largest)))
@@ -97,32 +94,8 @@ fn direct(setup: &Setup, data: &[f64]) -> Result<Score, Failure> {
     let source = DenoisingBatches::new(data, setup.scheme.schedule.clone(), config)?;
     let steps = PAPER_EPOCHS * source.batches_per_epoch();
     let fresh = || Ok(Mlp::new(MlpConfig::paper(), &mut initial(setup))?);
-    Ok(Box::new(DirectScore::new(trained(setup, source, TrainConfig::paper(steps), fresh)?)))
-}
-
-/// Trains a `fresh` net, or goes on from the checkpoint of a run that was stopped.
-fn trained<S: BatchSource<Net = Mlp>>(
-    setup: &Setup,
-    source: S,
-    config: TrainConfig,
-    fresh: impl FnOnce() -> Result<Mlp, Failure>,
-) -> Result<Mlp, Failure> {
-    let path = &setup.checkpoint;
-    let trainer = if path.exists() {
-        Trainer::resume(path, source, config)?
-    } else {
-        Trainer::new(fresh()?, source, config)?
-    };
-    let mut trainer = trainer.with_checkpoints(path, config.steps.div_ceil(CHECKPOINTS));
-    let start = trainer.step();
-    let phase = if start == 0 { "training".into() } else { format!("training, from step {start} on") };
-    let bar = Progress::new(phase, config.steps - start, "steps");
-    let trained = trainer.train(&mut |news| {
-        bar.set(news.step - start);
-        ControlFlow::Continue(())
-    })?;
-    bar.finish();
-    Ok(trained.net)
+    let net = trained(source, fresh, TrainConfig::paper(steps), Some(&setup.checkpoint))?;
+    Ok(Box::new(DirectScore::new(net)))
 }
 
 fn initial(setup: &Setup) -> Pcg64 {
