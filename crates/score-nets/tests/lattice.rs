@@ -6,14 +6,21 @@ use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 use score_nets::candle_core::{DType, Device, Tensor};
 use score_nets::{
-    AdamConfig, Augmentation, BatchSource, Checkpoint, CheckpointError, Denoising, FieldBatch, FieldBatches,
-    FieldBatchesConfig, FieldScales, FieldSourceError, FieldTarget, LatticeScore, LearningRate, Mlp, Net,
-    NetError, OddUnet, OddUnetConfig, OddUnetGraph, TrainConfig, TrainError, Trainer, information_rates,
+    Augmentation, BatchSource, Checkpoint, CheckpointError, Denoising, FieldBatch, FieldBatches,
+    FieldBatchesConfig, FieldScales, FieldSourceError, FieldTarget, LatticeScore, Mlp, Net, NetError,
+    OddUnet, OddUnetConfig, OddUnetGraph, TrainError, Trainer, information_rates,
 };
 use sde_core::ndarray::{Array2, s};
-use sde_core::{Edm, Noise, NoiseSchedule, NormalSource, ScoreFn, ScoreModel, VariancePreserving};
+use sde_core::{Edm, NoiseSchedule, ScoreFn, ScoreModel, VariancePreserving};
 use std::io;
 use std::ops::ControlFlow;
+
+mod common;
+
+use common::{go_on, in_a_pool, normals, settings, single};
+
+/// The highest learning rate.
+const PEAK: f64 = 1e-2;
 
 /// The scales of independent sites of variance one.
 fn scales(extents: [usize; 2]) -> FieldScales {
@@ -32,16 +39,6 @@ fn net(config: OddUnetConfig) -> OddUnet {
     let mut rng = Pcg64::seed_from_u64(2);
     net.parameters_mut().iter_mut().for_each(|p| *p += rng.random_range(-0.2..0.2));
     net
-}
-
-fn normals(values: usize, seed: u64) -> Vec<f64> {
-    let mut out = vec![0.0; values];
-    Noise::new(seed, 0).block(0, 0).fill(0, &mut out);
-    out
-}
-
-fn single(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|x| *x as f32).collect()
 }
 
 fn answer(net: &OddUnet, inputs: &[f32], log_noise: f32) -> Vec<f32> {
@@ -148,10 +145,6 @@ fn gradients_are_those_of_finite_differences() {
     }
 }
 
-fn in_a_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
-}
-
 #[test]
 fn gradients_and_scores_do_not_depend_on_threads() {
     let net = net(small([16, 16]));
@@ -213,32 +206,13 @@ fn two_peak_base() -> ScoreFn<fn(f64, f64) -> f64> {
     ScoreFn(|x, s| -x / (17.0 / 16.0 + s * s))
 }
 
-fn settings(steps: u64) -> TrainConfig {
-    TrainConfig {
-        steps,
-        learning_rate: LearningRate::WarmupCosine {
-            peak: 1e-2,
-            warmup: 20.min(steps / 2),
-            total: steps,
-            floor: 0.0,
-        },
-        adam: AdamConfig { beta_2: 0.99, ..AdamConfig::default() },
-        gradient_clip: Some(1.0),
-        average_horizon: (steps as f64 / 10.0).max(1.0),
-    }
-}
-
-fn go_on(_: score_nets::Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
-
 #[test]
 fn learns_the_exact_score_of_independent_sites() {
     let (data, base, scales) = (two_peak(2000, 64, 1), two_peak_base(), two_peak_scales([8, 8]));
     let source = FieldBatches::new(&data, &base, scales.clone(), FieldBatchesConfig::default()).unwrap();
     let config = OddUnetConfig { channels: vec![8], ..OddUnetConfig::new(scales) };
     let start = OddUnet::new(config, &mut Pcg64::seed_from_u64(3)).unwrap();
-    let net = Trainer::new(start, source, settings(600)).unwrap().train(&mut go_on).unwrap().net;
+    let net = Trainer::new(start, source, settings(600, PEAK)).unwrap().train(&mut go_on).unwrap().net;
 
     let edm = Edm::new(20.0).unwrap();
     let learnt = LatticeScore::new(base, &net, edm);
@@ -278,15 +252,15 @@ fn batches_are_a_function_of_the_step_and_resume_bit_for_bit() {
     assert_ne!(ahead[0], ahead[1]);
 
     let start = || OddUnet::new(OddUnetConfig { ..small([8, 8]) }, &mut Pcg64::seed_from_u64(3)).unwrap();
-    let mut whole = Trainer::new(start(), source(), settings(40)).unwrap();
+    let mut whole = Trainer::new(start(), source(), settings(40, PEAK)).unwrap();
     let result = whole.train(&mut go_on).unwrap();
-    let mut half = Trainer::new(start(), source(), settings(40)).unwrap().with_checkpoints(&path, 20);
+    let mut half = Trainer::new(start(), source(), settings(40, PEAK)).unwrap().with_checkpoints(&path, 20);
     let stop = |news: score_nets::Progress| match news.step {
         20 => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
     half.train(&mut { stop }).unwrap();
-    let mut rest = Trainer::resume(&path, source(), settings(40)).unwrap();
+    let mut rest = Trainer::resume(&path, source(), settings(40, PEAK)).unwrap();
     assert_eq!(rest.step(), 20);
     assert_eq!(rest.train(&mut go_on).unwrap(), result);
     assert_eq!(rest.checkpoint(), whole.checkpoint());
@@ -301,16 +275,17 @@ fn checkpoints_refuse_another_size_normalisation_architecture_and_target() {
     let source = |scales: &FieldScales| FieldBatches::new(&data, &base, scales.clone(), config).unwrap();
     let start =
         OddUnet::new(OddUnetConfig { fields: scales.clone(), ..small([8, 8]) }, &mut Pcg64::seed_from_u64(3));
-    Trainer::new(start.unwrap(), source(&scales), settings(2))
+    Trainer::new(start.unwrap(), source(&scales), settings(2, PEAK))
         .unwrap()
         .with_checkpoints(&path, 2)
         .train(&mut go_on)
         .unwrap();
 
-    let refused = |source: FieldBatches<'_>| match Trainer::resume(&path, source, settings(2)).unwrap_err() {
-        CheckpointError::Setting { field: "source", expected, found, .. } => (expected, found),
-        other => panic!("{other:?}"),
-    };
+    let refused =
+        |source: FieldBatches<'_>| match Trainer::resume(&path, source, settings(2, PEAK)).unwrap_err() {
+            CheckpointError::Setting { field: "source", expected, found, .. } => (expected, found),
+            other => panic!("{other:?}"),
+        };
     let wider = FieldScales { deviation: 2.0, ..scales.clone() };
     let (expected, found) = refused(source(&wider));
     assert!(expected.contains("2.0") && found.contains("1.03"), "{expected} {found}");
@@ -318,7 +293,7 @@ fn checkpoints_refuse_another_size_normalisation_architecture_and_target() {
     let (expected, found) = refused(source(&oblong));
     assert!(expected.contains("[4,16]") && found.contains("[8,8]"), "{expected} {found}");
     refused(source(&scales).with_target(&Halfway));
-    Trainer::resume(&path, source(&scales), settings(2)).unwrap();
+    Trainer::resume(&path, source(&scales), settings(2, PEAK)).unwrap();
 
     // A net of another kind.
     match Checkpoint::<Mlp>::read(&path).unwrap_err() {
@@ -392,7 +367,7 @@ fn bad_data_are_refused() {
     let failing = Failing { fields: two_peak(20, 64, 1), reads: std::sync::atomic::AtomicUsize::new(0) };
     let source = FieldBatches::new(&failing, &base, scales.clone(), config).unwrap();
     let start = OddUnet::new(OddUnetConfig { fields: scales, ..small([8, 8]) }, &mut Pcg64::seed_from_u64(3));
-    let mut trainer = Trainer::new(start.unwrap(), source, settings(100)).unwrap();
+    let mut trainer = Trainer::new(start.unwrap(), source, settings(100, PEAK)).unwrap();
     let error = trainer.train(&mut go_on).unwrap_err();
     assert!(matches!(error, TrainError::Data { .. }), "{error:?}");
 

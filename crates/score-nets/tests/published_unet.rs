@@ -6,14 +6,21 @@ use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 use score_nets::candle_core::{DType, Device, Tensor};
 use score_nets::{
-    AdamConfig, Augmentation, BatchSource, Checkpoint, DenoisingConfig, FieldDenoisingBatches,
-    FieldSourceError, LearningRate, Net, NetError, PublishedScore, PublishedUnet, PublishedUnetConfig,
-    PublishedUnetGraph, TimedFields, Times, TrainConfig, Trainer,
+    Augmentation, BatchSource, Checkpoint, DenoisingConfig, FieldDenoisingBatches, FieldSourceError, Net,
+    NetError, PublishedScore, PublishedUnet, PublishedUnetConfig, PublishedUnetGraph, TimedFields, Times,
+    Trainer,
 };
 use sde_core::ndarray::{Array2, s};
-use sde_core::{Noise, NoiseSchedule, NormalSource, ScoreModel, VarianceExpanding};
+use sde_core::{NoiseSchedule, ScoreModel, VarianceExpanding};
 use std::f64::consts::TAU;
 use std::ops::ControlFlow;
+
+mod common;
+
+use common::{go_on, in_a_pool, normals, settings, single};
+
+/// The highest learning rate.
+const PEAK: f64 = 5e-3;
 
 fn small(extents: [usize; 2]) -> PublishedUnetConfig {
     let channels = vec![4, 6, 8];
@@ -34,16 +41,6 @@ fn net(config: PublishedUnetConfig) -> PublishedUnet {
     let mut rng = Pcg64::seed_from_u64(2);
     net.parameters_mut().iter_mut().for_each(|p| *p += rng.random_range(-0.2..0.2));
     net
-}
-
-fn normals(values: usize, seed: u64) -> Vec<f64> {
-    let mut out = vec![0.0; values];
-    Noise::new(seed, 0).block(0, 0).fill(0, &mut out);
-    out
-}
-
-fn single(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|x| *x as f32).collect()
 }
 
 fn batch(samples: usize, sites: usize) -> TimedFields {
@@ -156,10 +153,6 @@ fn commutes_with_all_translations() {
     assert!(here.iter().any(|a| (a - here[0]).abs() > 0.01));
 }
 
-fn in_a_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
-}
-
 #[test]
 fn gradients_batches_and_scores_do_not_depend_on_threads() {
     let net = net(small([4, 8]));
@@ -230,25 +223,6 @@ fn free_field(rows: usize, seed: u64) -> Array2<f64> {
     Array2::from_shape_vec((rows, 64), fields).unwrap()
 }
 
-fn settings(steps: u64) -> TrainConfig {
-    TrainConfig {
-        steps,
-        learning_rate: LearningRate::WarmupCosine {
-            peak: 5e-3,
-            warmup: 20.min(steps / 2),
-            total: steps,
-            floor: 0.0,
-        },
-        adam: AdamConfig { beta_2: 0.99, ..AdamConfig::default() },
-        gradient_clip: Some(1.0),
-        average_horizon: (steps as f64 / 10.0).max(1.0),
-    }
-}
-
-fn go_on(_: score_nets::Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
-
 #[test]
 fn learns_the_free_field_to_its_exact_optimum() {
     let schedule = VarianceExpanding::new(5.0).unwrap();
@@ -257,7 +231,8 @@ fn learns_the_free_field_to_its_exact_optimum() {
     let source = FieldDenoisingBatches::new(&data, [8, 8], schedule, Augmentation::ALL, config).unwrap();
     let start = PublishedUnetConfig { channels: vec![8, 16], features: 32, groups: 4, ..small([8, 8]) };
     let start = PublishedUnet::new(start, &mut Pcg64::seed_from_u64(3)).unwrap();
-    let trained = Trainer::new(start.clone(), source, settings(400)).unwrap().train(&mut go_on).unwrap().net;
+    let trained =
+        Trainer::new(start.clone(), source, settings(400, PEAK)).unwrap().train(&mut go_on).unwrap().net;
 
     // On the same unseen batch: the loss before and after, and of  E[z | x] = sqrt(Xi) x / (G + Xi).
     let unseen = free_field(256, 9);
@@ -294,14 +269,14 @@ fn batches_are_the_formula_and_resume_bit_for_bit() {
     let config = DenoisingConfig { samples: 6, earliest: 1e-3, ..DenoisingConfig::default() };
     let source = || FieldDenoisingBatches::new(&data, [8, 8], schedule, Augmentation::SPACE, config).unwrap();
     let start = net(small([8, 8]));
-    let whole = Trainer::new(start.clone(), source(), settings(8)).unwrap().train(&mut go_on).unwrap();
-    let mut first = Trainer::new(start, source(), settings(8)).unwrap();
+    let whole = Trainer::new(start.clone(), source(), settings(8, PEAK)).unwrap().train(&mut go_on).unwrap();
+    let mut first = Trainer::new(start, source(), settings(8, PEAK)).unwrap();
     first
         .train(&mut |progress| if progress.step == 3 { ControlFlow::Break(()) } else { go_on(progress) })
         .unwrap();
     first.checkpoint().write(&path).unwrap();
     assert_eq!(Checkpoint::<PublishedUnet>::read(&path).unwrap(), first.checkpoint());
-    let rest = Trainer::resume(&path, source(), settings(8)).unwrap().train(&mut go_on).unwrap();
+    let rest = Trainer::resume(&path, source(), settings(8, PEAK)).unwrap().train(&mut go_on).unwrap();
     assert_eq!(rest.net, whole.net);
 
     // Times are spread over their range, or one for all.
