@@ -1,12 +1,12 @@
 //! A periodic convolution with a 3 x 3 kernel, straight from its definition.
 //!
-//! A tile is four or six outputs at sixteen sites, in registers through a block of inputs and their nine neighbours. The part of the
-//! block around a tile stays in the first-level cache while kernels pass by in the order in which they are used; these, and
-//! the sums of a band of tiles, stay in the second. Every output is one sum in the order of the inputs and neighbours, wherever
-//! it lies.
+//! A tile is a few outputs at sixteen or thirty-two sites, in registers through a block of inputs and their nine neighbours. The part
+//! of the block around a tile stays in the first-level cache while kernels pass by in the order in which they are used; these,
+//! and the sums of a band of tiles, stay in the second. Every output is one sum in the order of the inputs and neighbours, whatever
+//! the tile and wherever in it.
 
 use super::planes::Extents;
-use super::tile::{LANES, Row, Sums, VECTORS, accumulate};
+use super::tile::{Sums, Tile, VECTORS, accumulate, as_tiles};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -40,15 +40,8 @@ impl<'a> Kernel<'a> {
         Self { values, outputs: inputs, inputs: outputs, strides: [9, 9 * inputs], turned: true }
     }
 
-    /// Outputs of a tile: six take a tenth less time each than four, unless too many of the last six are missing.
-    fn factors(self) -> usize {
-        let filled = |factors: usize| self.outputs.div_ceil(factors) * factors;
-        if 10 * filled(6) < 11 * filled(4) { 6 } else { 4 }
-    }
-
-    /// The numbers in the order of use: by block of inputs, group of outputs, input, neighbour; zeros fill the last group.
-    fn packed(self) -> Vec<f32> {
-        let factors = self.factors();
+    /// The numbers in the order of use: by block of inputs, group of `factors` outputs, input, neighbour; zeros fill the last group.
+    fn packed(self, factors: usize) -> Vec<f32> {
         let mut packed = Vec::with_capacity(self.outputs.next_multiple_of(factors) * self.inputs * 9);
         for block in (0..self.inputs).step_by(BLOCK) {
             for group in (0..self.outputs).step_by(factors) {
@@ -82,24 +75,24 @@ struct Places {
 }
 
 impl Places {
-    fn new(extents: Extents) -> Self {
-        let (pitch, whole) = (extents.pitch(), extents.w.is_multiple_of(LANES));
+    fn new(extents: Extents, lanes: usize) -> Self {
+        let (pitch, whole) = (extents.pitch(), extents.w.is_multiple_of(lanes));
         let vectors: Vec<[usize; 2]> = if whole {
             let row =
-                |row| (0..extents.w).step_by(LANES).map(move |at| [row * pitch + at, row * extents.w + at]);
+                |row| (0..extents.w).step_by(lanes).map(move |at| [row * pitch + at, row * extents.w + at]);
             (0..extents.h).flat_map(row).collect()
         } else {
-            (0..extents.h * pitch).step_by(LANES).map(|at| [at, at]).collect()
+            (0..extents.h * pitch).step_by(lanes).map(|at| [at, at]).collect()
         };
         // The last tile may have its vector twice.
         let tile = |tile: &[[usize; 2]]| std::array::from_fn(|v| tile[v.min(tile.len() - 1)]);
-        let plane = extents.rows() * pitch + 2 + LANES;
+        let plane = extents.rows() * pitch + 2 + lanes;
         Self {
             extents,
             plane,
             tiles: vectors.chunks(VECTORS).map(tile).collect(),
             offsets: (0..9 * BLOCK).map(|k| k / 9 * plane + k % 9 / 3 * pitch + k % 3).collect(),
-            output: if whole { extents.sites() } else { (extents.h * pitch).next_multiple_of(LANES) },
+            output: if whole { extents.sites() } else { (extents.h * pitch).next_multiple_of(lanes) },
         }
     }
 
@@ -113,8 +106,7 @@ impl Places {
 pub(crate) struct Convolver {
     inputs: usize,
     outputs: usize,
-    /// Outputs of a tile.
-    factors: usize,
+    tile: Tile,
     packed: Vec<f32>,
     places: Places,
 }
@@ -123,15 +115,20 @@ pub(crate) struct Convolver {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Planes {
     padded: Vec<f32>,
-    sums: Vec<Row>,
+    sums: Vec<f32>,
     lines: Vec<f32>,
 }
 
 impl Convolver {
     pub(crate) fn new(kernel: Kernel<'_>, extents: Extents) -> Self {
+        let tiles = [Tile::Four, Tile::Six, Tile::Eleven];
+        Self::with_tile(kernel, extents, Tile::fastest(tiles, kernel.outputs, extents.h * extents.pitch()))
+    }
+
+    fn with_tile(kernel: Kernel<'_>, extents: Extents, tile: Tile) -> Self {
         let Kernel { inputs, outputs, .. } = kernel;
-        let (factors, packed) = (kernel.factors(), kernel.packed());
-        Self { inputs, outputs, factors, packed, places: Places::new(extents) }
+        let (packed, places) = (kernel.packed(tile.factors()), Places::new(extents, tile.lanes()));
+        Self { inputs, outputs, tile, packed, places }
     }
 
     /// Adds the convolution of one sample to `y`.
@@ -140,7 +137,11 @@ impl Convolver {
         let extents = self.places.extents;
         padded.resize(self.inputs * self.places.plane, 0.0);
         extents.pad(x, padded, self.places.plane);
-        let sample = if self.factors == 6 { sixes } else { fours };
+        let sample = match self.tile {
+            Tile::Four => fours,
+            Tile::Six => sixes,
+            Tile::Eleven => elevens,
+        };
         if self.places.is_whole() {
             sample(padded, &self.packed, &self.places, sums, y);
             return;
@@ -168,52 +169,82 @@ pub(super) fn convolve(x: &[f32], extents: Extents, kernel: Kernel<'_>) -> Vec<f
 }
 
 #[multiversion(targets("x86_64+avx2+fma+bmi2"))]
-fn fours(planes: &[f32], packed: &[f32], places: &Places, sums: &mut Vec<Row>, y: &mut [f32]) {
-    sample::<4>(planes, packed, places, sums, y);
+fn fours(planes: &[f32], packed: &[f32], places: &Places, memory: &mut Vec<f32>, y: &mut [f32]) {
+    sample::<8, 4>(planes, packed, places, memory, y);
 }
 
 #[multiversion(targets("x86_64+avx2+fma+bmi2"))]
-fn sixes(planes: &[f32], packed: &[f32], places: &Places, sums: &mut Vec<Row>, y: &mut [f32]) {
-    sample::<6>(planes, packed, places, sums, y);
+fn sixes(planes: &[f32], packed: &[f32], places: &Places, memory: &mut Vec<f32>, y: &mut [f32]) {
+    sample::<8, 6>(planes, packed, places, memory, y);
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+fn elevens(planes: &[f32], packed: &[f32], places: &Places, memory: &mut Vec<f32>, y: &mut [f32]) {
+    sample::<16, 11>(planes, packed, places, memory, y);
 }
 
 /// Adds the convolution of one sample to `y`, outputs one after the other.
 #[expect(clippy::inline_always, reason = "must be compiled with the instruction set of its caller")]
 #[inline(always)]
-fn sample<const F: usize>(
+fn sample<const L: usize, const F: usize>(
     planes: &[f32],
     packed: &[f32],
     places: &Places,
-    sums: &mut Vec<Row>,
+    memory: &mut Vec<f32>,
     y: &mut [f32],
 ) {
     let groups = (y.len() / places.output).div_ceil(F);
     for band in places.tiles.chunks(BAND) {
-        sums.clear();
-        sums.resize(F * groups * band.len(), [[0.0; LANES]; VECTORS]);
+        memory.clear();
+        memory.resize(L * VECTORS * F * groups * band.len(), 0.0);
+        let sums: &mut [Sums<L, F>] = as_tiles(memory);
         let mut packed = packed.as_chunks::<F>().0;
         for planes in planes.chunks(BLOCK * places.plane) {
             let offsets = &places.offsets[..9 * (planes.len() / places.plane)];
             // From the first neighbour of one vector to the end of its last.
-            let span = offsets[offsets.len() - 1] + LANES;
+            let span = offsets[offsets.len() - 1] + L;
             let (kernels, rest) = packed.split_at(groups * offsets.len());
             packed = rest;
-            for (tile, sums) in band.iter().zip(sums.chunks_exact_mut(F * groups)) {
+            for (tile, sums) in band.iter().zip(sums.chunks_exact_mut(groups)) {
                 let lines = tile.map(|[from, _]| &planes[from..][..span]);
-                let sums: &mut [Sums<F>] = sums.as_chunks_mut().0;
                 for (sums, factors) in sums.iter_mut().zip(kernels.chunks_exact(offsets.len())) {
                     accumulate(sums, factors, lines, offsets);
                 }
             }
         }
-        for (tile, sums) in band.iter().zip(sums.chunks_exact(F * groups)) {
-            for (y, sums) in y.chunks_exact_mut(places.output).zip(sums) {
+        for (tile, sums) in band.iter().zip(sums.chunks_exact(groups)) {
+            for (y, sums) in y.chunks_exact_mut(places.output).zip(sums.as_flattened()) {
                 // Where a tile has a vector twice, it counts once.
                 let vectors = if tile[0] == tile[1] { 1 } else { VECTORS };
                 for (sums, [_, to]) in sums.iter().zip(tile).take(vectors) {
-                    y[*to..][..LANES].iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
+                    y[*to..][..L].iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_tiles_have_the_same_sums() {
+        let number = |i: usize| (i * 7919 % 1000) as f32 / 500.0 - 1.0;
+        for ([outputs, inputs], [h, w]) in
+            [([1, 1], [2, 2]), ([13, 5], [4, 7]), ([6, 40], [3, 16]), ([25, 33], [6, 32]), ([4, 2], [1, 8])]
+        {
+            let extents = Extents { h, w };
+            let x: Vec<f32> = (0..inputs * extents.sites()).map(number).collect();
+            let kernel: Vec<f32> = (0..outputs * inputs * 9).map(|i| number(i + 17)).collect();
+            let kernel = Kernel::new(&kernel, [outputs, inputs]);
+            let by = |tile| {
+                let mut y = vec![0.5; outputs * extents.sites()];
+                Convolver::with_tile(kernel, extents, tile).add(&x, &mut Planes::default(), &mut y);
+                y
+            };
+            assert_eq!(by(Tile::Four), by(Tile::Six), "{outputs} x {inputs}, {h} x {w}");
+            assert_eq!(by(Tile::Four), by(Tile::Eleven), "{outputs} x {inputs}, {h} x {w}");
         }
     }
 }

@@ -19,7 +19,7 @@ use convolve::convolve;
 use correlate::correlate;
 
 pub(crate) use convolve::{Convolver, Kernel, Planes};
-pub(crate) use correlate::{Correlator, Sums, Transposed};
+pub(crate) use correlate::{Correlator, Transposed};
 pub(crate) use planes::Extents;
 
 /// The periodic convolution of `x`, shape `(batch, in, h, w)`, with a kernel of shape `(out, in, 3, 3)`, without a bias:

@@ -8,7 +8,7 @@ use super::norm::{Norm, NormGradient};
 use super::places::{Channels, Layer, level_channels};
 use super::time::Times;
 use super::{PublishedUnet, TimedFields};
-use crate::convolution::{Convolver, Correlator, Kernel, Planes, Sums, Transposed};
+use crate::convolution::{Convolver, Correlator, Kernel, Planes, Transposed};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -183,7 +183,7 @@ impl Backward {
             .map(|layer| Correlator::new([layer.outputs, layer.inputs], net.extents()))
             .chain([Correlator::new([1, places.out.len() / 9], net.extents())])
             .collect();
-        let mut sums: Vec<Vec<Sums>> = correlators.iter().map(|correlator| correlator.sums()).collect();
+        let mut sums: Vec<Vec<f32>> = correlators.iter().map(|correlator| correlator.sums()).collect();
 
         let times = Times::new(&net.frequencies, places, &net.parameters, block.t);
         let mut of_biases = vec![0.0; times.biases.len()];
@@ -227,7 +227,7 @@ impl Backward {
         [x, of_answer]: [&[f32]; 2],
         (biases, of_biases): (&[f32], &mut [f32]),
         correlators: &[Correlator],
-        sums: &mut [Vec<Sums>],
+        sums: &mut [Vec<f32>],
         gradient: &mut [f32],
     ) {
         let Self { fields: Fields { convolved, levels, planes }, of_levels, of_convolved, transposed } = self;
