@@ -10,7 +10,7 @@ use cumulants::distances::kolmogorov_smirnov_two_sample;
 use cumulants::{ChainError, Estimate, GammaMethod};
 use examples::lattice::{
     CHECKPOINT, Ensemble, LatticeArgs, Protocol, ScoreArgs, ScoreKind, Shells, Table, action_panel, correct,
-    forget, magnetisation_panel, noise_levels, noised, simulate, table, time_of,
+    forget, magnetisation_panel, noised, simulate, table, time_of,
 };
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
@@ -68,7 +68,7 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let train = start.elapsed();
     let start = Instant::now();
     let (mut backward, mut pictures) = (Vec::new(), Vec::new());
-    let levels = noise_levels(model.spectrum()).len();
+    let levels = model.noise_levels().len();
     let mut seen = 0;
     let mut generated = model.sample(fields.nrows(), args.common.seed, &mut |noise, x| {
         seen += 1;

@@ -8,6 +8,7 @@ use ndarray::Array2;
 use score_nets::PublishedUnetConfig;
 use sde_core::{Edm, ScoreModel};
 
+use super::generate::{fit_magnetisation, learned_levels};
 use super::{
     LatticeArgs, MixedTarget, Model, Protocol, UnetArgs, draw, fit, fit_gaussian, learn, learn_published,
     noise_levels, sample, schedule,
@@ -131,16 +132,17 @@ impl ScoreArgs {
         let settings =
             UnetArgs { channels: CHANNELS[..levels].to_vec(), steps: self.steps(), seed: args.common.seed };
         let (edm, checkpoint) = (schedule(&spectrum)?, out.join(NET));
-        let gaussian = SpectralScore::new(&spectrum, edm);
         let score: Box<dyn ScoreModel + Sync> = match args.protocol {
             Protocol::Equilibrium => {
+                let gaussian = SpectralScore::new(&spectrum, edm);
                 let target = MixedTarget::equilibrium(&spectrum, action);
-                Box::new(learn(&spectrum, &gaussian, fields, &target, &settings, Some(&checkpoint))?)
+                Box::new(learn(&spectrum, gaussian, fields, &target, &settings, Some(&checkpoint))?)
             }
             Protocol::Paper => {
-                let base = DomainScore::new(action, gaussian, edm)?;
+                let magnetisation = fit_magnetisation(spectrum.clone(), fields.view(), args.common.seed)?;
+                let base = DomainScore::new(action, magnetisation.score()?, edm)?;
                 let target = MixedTarget::domains(action, FADING);
-                Box::new(learn(&spectrum, &base, fields, &target, &settings, Some(&checkpoint))?)
+                Box::new(learn(&spectrum, base, fields, &target, &settings, Some(&checkpoint))?)
             }
         };
         Ok(Learned::Net { spectrum, score })
@@ -216,8 +218,16 @@ impl Learned {
         matches!(self, Self::Fitted(model) if model.ordered)
     }
 
+    /// Standard deviations of the noise, ascending, through which [`sample`](Self::sample) comes.
+    pub fn noise_levels(&self) -> Vec<f64> {
+        match self {
+            Self::Fitted(model) => noise_levels(model.model.spectrum()),
+            Self::Net { spectrum, .. } => learned_levels(spectrum),
+        }
+    }
+
     /// Draws `configs` configurations; `watch` sees them on their way, with the noise they have, after every one of the
-    /// [`noise_levels`].
+    /// [`noise_levels`](Self::noise_levels).
     ///
     /// # Errors
     /// Of the score.
@@ -230,7 +240,7 @@ impl Learned {
         match self {
             Self::Fitted(model) => sample(model, configs, seed, watch),
             Self::Net { spectrum, score } => {
-                draw(spectrum, &**score, &noise_levels(spectrum), configs, seed, watch)
+                draw(spectrum, &**score, &self.noise_levels(), configs, seed, watch)
             }
         }
     }

@@ -12,8 +12,9 @@ use score_nets::{
 };
 use sde_core::{Edm, ScoreModel, Target};
 
+use super::generate::learned_levels;
+use super::schedule;
 use super::training::settings;
-use super::{noise_levels, schedule};
 use crate::Failure;
 use crate::training::trained;
 
@@ -39,7 +40,7 @@ pub fn scales(spectrum: &Spectrum) -> FieldScales {
     let lattice = spectrum.lattice();
     let extents = lattice.extents().try_into().expect("the net is for two dimensions");
     let (orbits, deviation) = (Orbits::new(&lattice), spectrum.local_variance().sqrt());
-    let levels = noise_levels(spectrum);
+    let levels = learned_levels(spectrum);
     let width = |s: &f64| {
         let square = s * s;
         let unknown = spectrum.variances().iter().enumerate();
@@ -55,9 +56,9 @@ pub fn scales(spectrum: &Spectrum) -> FieldScales {
 ///
 /// # Errors
 /// Of the ensemble, of a checkpoint that is damaged or of another run, or of a run that diverges.
-pub fn learn<B: ScoreModel + Clone + Sync>(
+pub fn learn<B: ScoreModel + Sync>(
     spectrum: &Spectrum,
-    base: &B,
+    base: B,
     fields: &Array2<f64>,
     target: &dyn FieldTarget,
     args: &UnetArgs,
@@ -65,11 +66,11 @@ pub fn learn<B: ScoreModel + Clone + Sync>(
 ) -> Result<LatticeScore<B, Edm>, Failure> {
     let scales = scales(spectrum);
     let batches = FieldBatchesConfig { seed: args.seed, ..FieldBatchesConfig::default() };
-    let source = FieldBatches::new(fields, base, scales.clone(), batches)?.with_target(target);
+    let source = FieldBatches::new(fields, &base, scales.clone(), batches)?.with_target(target);
     let architecture = OddUnetConfig { channels: args.channels.clone(), ..OddUnetConfig::new(scales) };
     let fresh = || Ok(OddUnet::new(architecture, &mut Pcg64::seed_from_u64(args.seed))?);
     let net = trained(source, fresh, settings(args.steps, PEAK), checkpoint)?;
-    Ok(LatticeScore::new(base.clone(), &net, schedule(spectrum)?))
+    Ok(LatticeScore::new(base, &net, schedule(spectrum)?))
 }
 
 /// A target of low variance from the force `F = -dS/dphi`, mode by mode
