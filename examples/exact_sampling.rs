@@ -7,21 +7,25 @@
 use std::time::Instant;
 
 use cumulants::Estimate;
-use diffusion::{FlowLikelihood, Histogram, LogWeights};
+use diffusion::{Histogram, LogWeights};
 use examples::lattice::{
-    CHECKPOINT, LatticeArgs, Protocol, Table, fit, forget, magnetisation_panel, path_sampler, simulate, table,
+    CHECKPOINT, LatticeArgs, Protocol, Table, by_flow, fit, forget, magnetisation_panel, path_sampler,
+    simulate, table,
 };
 use examples::{
-    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, positive, run,
+    Common, Corner, Failure, Figure, Options, Panel, Progress, Results, Row, check_writable, conclude,
+    positive, run,
 };
-use lattice_phi4::{Measurements, Observable, PathSampler, PerturbativeScore, Phi4, WeightedFields};
-use sde_core::{DensityFlow, Edm, Noise};
+use lattice_phi4::{Chains, Hmc, Leap, Measurements, Observable, PathSampler, PerturbativeScore, Phi4};
+use ndarray::{Array2, s};
+use sde_core::Edm;
 
 /// Configurations without `--configs`, and steps without `--steps`.
 const CONFIGS: usize = 10_000;
 const STEPS: usize = 80;
-/// Of the flow, in every step: what ln Z lacks by it is a few per cent of its error.
-const TOLERANCE: f64 = 1e-5;
+/// Chains of `--method mixed`, and steps of their trajectories.
+const MIXED: usize = 128;
+const TRAJECTORY: usize = 8;
 /// Bins of the weights.
 const BINS: usize = 60;
 
@@ -34,6 +38,8 @@ enum Method {
     Flow,
     /// A Markov chain that accepts or refuses one configuration after the other
     Metropolis,
+    /// Markov chains of HMC trajectories, each followed by a fresh path that is accepted or refused
+    Mixed,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -77,6 +83,7 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
             Method::Weights => "weights",
             Method::Flow => "flow",
             Method::Metropolis => "metropolis",
+            Method::Mixed => "mixed",
         },
     );
 
@@ -91,7 +98,11 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
     results = results.setting("seconds_train", start.elapsed().as_secs_f64());
     let start = Instant::now();
     let generated = match args.method {
-        Method::Flow => by_flow(&action, &sampler, fields.nrows(), seed, &mut results)?,
+        Method::Flow => {
+            let (generated, evaluations) = by_flow(&action, &sampler, fields.nrows(), seed)?;
+            results.push(Row::new("evaluations_per_configuration", "flow", evaluations, 0.0));
+            generated
+        }
         _ => sampler.run(&action, fields.nrows(), seed)?,
     };
     results = results
@@ -123,6 +134,15 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
     let corrected = match args.method {
         Method::Weights | Method::Flow => weighted(&action, &weights, &measured)?,
         Method::Metropolis => estimates(&table(&action, &measured.select(&chain.rows), measured.len())?),
+        Method::Mixed => {
+            let (found, acceptance) = mixed(&action, &sampler, &generated.fields, seed)?;
+            results.push(Row::new("acceptance", "mixed", acceptance, 0.0));
+            for (observable, found) in &found.0 {
+                let quantity = format!("tau_int_{}", observable.name());
+                results.push(Row::new(&quantity, "mixed", found.tau_int, found.tau_int_error));
+            }
+            estimates(&found)
+        }
     };
     for row in wolff.rows("wolff") {
         results.push(row);
@@ -143,25 +163,32 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
     forget(&checkpoint)
 }
 
-/// Fields of the flow of the sampler's score, from its prior, with the weights of their density; and how many evaluations of
-/// the score a field took.
-fn by_flow(
+/// Chains from the first of `generated`, a trajectory and a fresh path in turn, as many configurations in all; the first tenth of a
+/// chain is left out. Returns the table and the acceptance of the paths.
+fn mixed(
     action: &Phi4,
     sampler: &PathSampler<'_, Edm, PerturbativeScore<Edm>>,
-    rows: usize,
+    generated: &Array2<f64>,
     seed: u64,
-    results: &mut Results,
-) -> Result<WeightedFields, Failure> {
-    let PathSampler { spectrum, prior, process, grid } = sampler;
-    let (schedule, prior_time) = (process.schedule, grid.start());
-    let flow = DensityFlow { schedule, score: &process.score };
-    let likelihood = FlowLikelihood { flow, prior_time, tolerance: TOLERANCE.into() };
-    let start = prior.draw(spectrum, &schedule, prior_time, rows, &Noise::new(seed, 0));
-    let generated = likelihood.generate(start, |x| prior.log_density(spectrum, &schedule, prior_time, x))?;
-    let evaluations = generated.evaluations.iter().sum::<usize>() as f64 / rows as f64;
-    results.push(Row::new("evaluations_per_configuration", "flow", evaluations, 0.0));
-    let log_weights = generated.log_weights(action);
-    Ok(WeightedFields { fields: generated.fields, log_weights })
+) -> Result<(Table, f64), Failure> {
+    let count = MIXED.min(generated.nrows());
+    let hmc = Hmc::new(1.0, TRAJECTORY, Leap::Omelyan)?;
+    let mut chains = Chains::from_fields(generated.slice(s![..count, ..]).to_owned(), !seed);
+    let mut measured = Measurements::new(action.lattice());
+    let (rounds, mut acceptance) = (generated.nrows().div_ceil(count).max(10), 0.0);
+    let first = rounds / 10;
+    let progress = Progress::new("chains", rounds as u64, "rounds");
+    for round in 0..rounds {
+        chains.run(action, &[&hmc], 1);
+        let accepted = sampler.refresh(action, &mut chains)?;
+        if round >= first {
+            acceptance += accepted / (rounds - first) as f64;
+            measured.extend(chains.fields.view());
+        }
+        progress.advance(1);
+    }
+    progress.finish();
+    Ok((table(action, &measured.by_chain(count), rounds - first)?, acceptance))
 }
 
 fn estimates(table: &Table) -> Vec<(Observable, Estimate)> {

@@ -1,19 +1,23 @@
 //! The race of samplers: `cargo run --release --example sampler_race`.
 //!
-//! What an independent configuration costs by HMC, Fourier-accelerated HMC, Wolff clusters with HMC, and by a diffusion model with
-//! independence Metropolis: time of one thread for `2 tau_int` steps, with the slowest of `m^2`, the action and the lowest momentum
-//! shell. A diffusion model has to be trained before, on an ensemble that another sampler makes: the table says from how many
+//! What an independent configuration costs by HMC, Fourier-accelerated HMC, Wolff clusters with HMC, and by a diffusion model, along
+//! paths or by its flow, with independence Metropolis: time of one thread for `2 tau_int` steps, with the slowest of `m^2`, the
+//! action and the lowest momentum shell. A diffusion model has to be trained before, on an ensemble that another sampler makes: the table says from how many
 //! configurations on that has paid.
 
 use std::time::Instant;
 
 use diffusion::LogWeights;
-use examples::lattice::{CHAINS, Cost, Protocol, WATCHED, chain_cost, fit, path_sampler, pilot_spectrum};
+use examples::lattice::{
+    CHAINS, Cost, Protocol, WATCHED, by_flow, chain_cost, fit, path_sampler, pilot_spectrum,
+};
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Progress, Results, Row, check_writable, conclude,
     positive, run,
 };
-use lattice_phi4::{Chains, FourierHmc, Hmc, Lattice, Leap, Measurements, Phi4, Update, Wolff, equilibrium};
+use lattice_phi4::{
+    Chains, FourierHmc, Hmc, Lattice, Leap, Measurements, Phi4, Update, WeightedFields, Wolff, equilibrium,
+};
 
 /// Extents of the lattices.
 const EXTENTS: [usize; 4] = [8, 16, 32, 64];
@@ -24,7 +28,10 @@ const LAMBDA: f64 = 0.022;
 const THERMALISATION: u64 = 500;
 /// Steps of a path.
 const STEPS: usize = 80;
-const NAMES: [&str; 4] = ["HMC", "Fourier-accelerated HMC", "Wolff and HMC", "diffusion and Metropolis"];
+const NAMES: [&str; 5] =
+    ["HMC", "Fourier-accelerated HMC", "Wolff and HMC", "paths and Metropolis", "flow and Metropolis"];
+/// The first of them that is a model.
+const MODELS: usize = 3;
 
 /// Options, none of which is required.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
@@ -74,7 +81,7 @@ fn work(args: &RaceArgs) -> Result<(), Failure> {
         for &extent in &extents {
             let action = Phi4::new(Lattice::new(&[extent, extent])?, hopping, LAMBDA)?;
             let mut entries = chains(&action, args.common.seed)?;
-            entries.push(generated(&action, args)?);
+            entries.extend(generated(&action, args)?);
             report(&mut results, &entries, hopping, extent);
             for (costs, entry) in costs.iter_mut().zip(&entries) {
                 costs.push(entry.cost.independent());
@@ -116,24 +123,29 @@ fn chains(action: &Phi4, seed: u64) -> Result<Vec<Entry>, Failure> {
     schedules.iter().map(entry).collect()
 }
 
-/// A model that is trained, proposes configurations, and has them accepted or refused.
-fn generated(action: &Phi4, args: &RaceArgs) -> Result<Entry, Failure> {
+/// A model that is trained, proposes configurations by paths or by its flow, and has them accepted or refused.
+fn generated(action: &Phi4, args: &RaceArgs) -> Result<[Entry; NAMES.len() - MODELS], Failure> {
     let (seed, threads) = (args.common.seed, rayon::current_num_threads() as f64);
     let start = Instant::now();
     let fields = equilibrium(action, args.configs, seed, &mut |_, _| ())?.fields;
     let model = fit(action, Protocol::Equilibrium, fields.view(), seed)?;
     let sampler = path_sampler(&model, fields.view(), STEPS, seed)?;
     let training = 1e3 * start.elapsed().as_secs_f64() * threads;
-    let start = Instant::now();
-    let proposed = sampler.run(action, fields.nrows(), seed)?;
-    let milliseconds = 1e3 * start.elapsed().as_secs_f64() * threads / fields.nrows() as f64;
-    let weights = LogWeights::new(proposed.log_weights)?;
-    let chain = weights.independence_metropolis(seed);
-    let mut measured = Measurements::new(action.lattice());
-    measured.extend(proposed.fields.view());
-    let history = measured.select(&chain.rows);
-    let cost = Cost::of(action, &history, history.len(), chain.acceptance, milliseconds)?;
-    Ok(Entry { cost, start: training })
+    let rows = fields.nrows();
+    let entry = |propose: &dyn Fn() -> Result<WeightedFields, Failure>| {
+        let start = Instant::now();
+        let proposed = propose()?;
+        let milliseconds = 1e3 * start.elapsed().as_secs_f64() * threads / rows as f64;
+        let chain = LogWeights::new(proposed.log_weights)?.independence_metropolis(seed);
+        let mut measured = Measurements::new(action.lattice());
+        measured.extend(proposed.fields.view());
+        let history = measured.select(&chain.rows);
+        let cost = Cost::of(action, &history, history.len(), chain.acceptance, milliseconds)?;
+        Ok::<_, Failure>(Entry { cost, start: training })
+    };
+    let paths = entry(&|| Ok(sampler.run(action, rows, seed)?))?;
+    let flow = entry(&|| Ok(by_flow(action, &sampler, rows, seed)?.0))?;
+    Ok([paths, flow])
 }
 
 fn report(results: &mut Results, entries: &[Entry], hopping: f64, extent: usize) {
@@ -147,13 +159,15 @@ fn report(results: &mut Results, entries: &[Entry], hopping: f64, extent: usize)
         results.push(Row::new("ms_start", &source, entry.start, 0.0));
         results.push(Row::new("ms_independent", &source, entry.cost.independent(), 0.0));
     }
-    // From how many configurations on the model, training included, is cheaper than the cheapest chain.
-    let (model, chains) = entries.split_last().expect("a model");
+    // From how many configurations on a model, training included, is cheaper than the cheapest chain.
+    let (chains, models) = entries.split_at(MODELS);
     let cheapest = chains.iter().map(|chain| chain.cost.independent()).fold(f64::INFINITY, f64::min);
-    let gain = cheapest - model.cost.independent();
-    if gain > 0.0 {
-        let configurations = (model.start - chains[0].start).max(0.0) / gain;
-        let source = format!("kappa={hopping}, L={extent}");
-        results.push(Row::new("break_even_configurations", &source, configurations, 0.0));
+    for (model, name) in models.iter().zip(&NAMES[MODELS..]) {
+        let gain = cheapest - model.cost.independent();
+        if gain > 0.0 {
+            let configurations = (model.start - chains[0].start).max(0.0) / gain;
+            let source = format!("{name}, kappa={hopping}, L={extent}");
+            results.push(Row::new("break_even_configurations", &source, configurations, 0.0));
+        }
     }
 }

@@ -39,12 +39,13 @@ GROUPS = {
     "perturbative": (["perturbative_32"], ["numpy", "scipy", "torch"]),
     "hmc": (["hmc_32", "hmc_32_paper", "hmc_128", "hmc_1024", "wolff_32"], ["numpy", "numba"]),
 }
-# A BLAS call is one block of ours: threads are ours to spread. glibc keeps large blocks instead of giving
-# them back to the kernel after every operation.
+# A BLAS call is one block of ours: threads are ours to spread. glibc, and on our side mimalloc, keep large blocks
+# instead of giving them back to the kernel after every operation.
 SETTINGS = {
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "2147483647",
+    "MIMALLOC_PURGE_DELAY": "-1",
 }
 
 
@@ -115,7 +116,8 @@ def main():
         for kernel, names in kernels.items():
             print(f"\rround {turn + 1} of {arguments.rounds}: {kernel:30}", end="", file=sys.stderr, flush=True)
             command = [program, str(threads), kernel]
-            ours = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            own = {**os.environ, **SETTINGS}
+            ours = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=own).stdout
             figures[kernel]["ours"].append(json.loads(ours)[kernel])
             for peer in names:
                 for setting, time in peers.time(peer, kernel).items():

@@ -6,8 +6,8 @@ use cumulants::WeightedMoments;
 use diffusion::LogWeights;
 use lattice_phi4::ndarray::{ArrayViewMut1, Axis};
 use lattice_phi4::{
-    Chains, Feature, FieldPrior, FitConfig, Hmc, Lattice, Leap, PathSampler, PerturbativeModel,
-    PerturbativeScore, Phi4, SpectralScore, Spectrum, Wolff,
+    Chains, Feature, FieldPrior, FitConfig, Hmc, Lattice, Leap, Measurements, Observable, PathSampler,
+    PerturbativeModel, PerturbativeScore, Phi4, SpectralScore, Spectrum, Update, Wolff,
 };
 use sde_core::ndarray::Array2;
 use sde_core::{
@@ -22,6 +22,15 @@ fn ensemble(action: &Phi4, chains: usize) -> Array2<f64> {
     let mut chains = Chains::hot(action, chains, 1.0, 2);
     chains.run(action, &[&Hmc::new(1.0, 4, Leap::Omelyan).unwrap(), &Wolff { clusters: 2 }], 60);
     chains.fields
+}
+
+/// A score about zero, fitted at so many steps of equal ratio up to 2.5 deviations of the zero mode.
+fn fitted(action: &Phi4, spectrum: &Spectrum, fields: Batch<'_>, steps: u32) -> PerturbativeScore<Edm> {
+    let top = 2.5 * spectrum.variances()[0].sqrt();
+    let noise = (0..=steps).map(|k| 0.05 * (top / 0.05).powf(f64::from(k) / f64::from(steps))).collect();
+    let config = FitConfig { features: Feature::SYMMETRIC.to_vec(), noise, ridge: 1e-9, seed: 1 };
+    let model = PerturbativeModel::fit(spectrum.clone(), fields, Some(action), &config).unwrap();
+    PerturbativeScore::new(Arc::new(model), Edm::new(top).unwrap())
 }
 
 /// From `top` down to `low` in equal steps of the logarithm, then to zero.
@@ -78,14 +87,68 @@ fn strips_with_a_perturbative_score() {
         let fields = ensemble(&action, 4000);
         let spectrum = Spectrum::of_ensemble(&lattice, 0.0, fields.view()).unwrap();
         let top = 2.5 * spectrum.variances()[0].sqrt();
-        let noise = (0..=40).map(|k| 0.05 * (top / 0.05).powf(f64::from(k) / 40.0)).collect();
-        let config = FitConfig { features: Feature::SYMMETRIC.to_vec(), noise, ridge: 1e-9, seed: 1 };
-        let model = PerturbativeModel::fit(spectrum.clone(), fields.view(), Some(&action), &config).unwrap();
-        let schedule = Edm::new(top).unwrap();
-        let process = Reverse { schedule, score: PerturbativeScore::new(Arc::new(model), schedule) };
+        let score = fitted(&action, &spectrum, fields.view(), 40);
+        let process = Reverse { schedule: Edm::new(top).unwrap(), score };
         let grid = levels(0.05, top, 40);
         let sampler = PathSampler { spectrum: &spectrum, prior: FieldPrior::Matched, process, grid };
         check(&action, &sampler, exact);
+    }
+}
+
+/// Paths above fields of the target have `E[1/w] = 1/Z`: fields of chains that were thermalised; 4 sigma.
+#[test]
+fn paths_upwards_have_the_inverse_weights() {
+    for (hopping, ln_z) in [(0.21, 5.348_303_44), (0.27, 6.719_586_69)] {
+        let lattice = Lattice::new(&[4, 2]).unwrap();
+        let action = Phi4::new(lattice.clone(), hopping, LAMBDA).unwrap();
+        let fields = ensemble(&action, 20_000);
+        let spectrum = Spectrum::of_ensemble(&lattice, 0.0, fields.view()).unwrap();
+        let top = 2.5 * spectrum.variances()[0].sqrt();
+        let score = fitted(&action, &spectrum, fields.view(), 40);
+        let process = Reverse { schedule: Edm::new(top).unwrap(), score };
+        let grid = levels(0.05, top, 30);
+        let sampler = PathSampler { spectrum: &spectrum, prior: FieldPrior::Matched, process, grid };
+        let inverse = sampler.retrace(&action, fields.view(), 3).unwrap().iter().map(|log| -log).collect();
+        let inverse = LogWeights::new(inverse).unwrap();
+        inverse.tail().check().unwrap();
+        let found = inverse.ln_mean();
+        assert!(found.pull(-ln_z).abs() < 4.0 && found.error < 0.003, "{hopping}: {found}, {ln_z}");
+    }
+}
+
+/// Fresh paths of a bad score, that of a free field of a third of the susceptibility, in four steps, with and without HMC between: `<phi^2>`
+/// and `V <m^2>` within four errors of the Gamma method.
+#[test]
+fn fresh_paths_leave_the_target_as_it_is() {
+    let lattice = Lattice::new(&[4, 2]).unwrap();
+    let action = Phi4::new(lattice.clone(), 0.27, LAMBDA).unwrap();
+    let spectrum = Spectrum::free(&lattice, 0.22).unwrap();
+    let top = 2.5 * spectrum.variances()[0].sqrt();
+    let schedule = Edm::new(top).unwrap();
+    let process = Reverse { schedule, score: SpectralScore::new(&spectrum, schedule) };
+    let grid = levels(0.3, top, 3);
+    let sampler = PathSampler { spectrum: &spectrum, prior: FieldPrior::Matched, process, grid };
+    let hmc = Hmc::new(1.0, 4, Leap::Omelyan).unwrap();
+    for updates in [&[][..], &[&hmc as &dyn Update][..]] {
+        let mut chains = Chains::from_fields(ensemble(&action, 500), 4);
+        let mut measured = Measurements::new(&lattice);
+        let mut acceptance = 0.0;
+        let rounds = 300;
+        for _ in 0..rounds {
+            if !updates.is_empty() {
+                chains.run(&action, updates, 1);
+            }
+            acceptance += sampler.refresh(&action, &mut chains).unwrap() / f64::from(rounds);
+            measured.extend(chains.fields.view());
+        }
+        assert!(acceptance < 0.6 && acceptance > 0.2, "{acceptance}");
+        let history = measured.by_chain(500);
+        for (observable, exact) in [(Observable::Phi2, 1.934_051_90), (Observable::VolumeM2, 12.224_371_3)] {
+            let found = observable.estimate(&action, &history, rounds as usize).unwrap();
+            let pull = found.estimate().pull(exact);
+            assert!(pull.abs() < 4.0, "{observable:?}: {}({}), {pull}", found.value, found.error);
+            assert!(found.error < 0.02 * exact, "{observable:?}: {}", found.error);
+        }
     }
 }
 
@@ -202,11 +265,8 @@ fn a_hundred_bad_scores_give_right_answers_or_none() {
     let fields = ensemble(&action, 4000);
     let spectrum = Spectrum::of_ensemble(&lattice, 0.0, fields.view()).unwrap();
     let top = 2.5 * spectrum.variances()[0].sqrt();
-    let noise = (0..=30).map(|k| 0.05 * (top / 0.05).powf(f64::from(k) / 30.0)).collect();
-    let config = FitConfig { features: Feature::SYMMETRIC.to_vec(), noise, ridge: 1e-9, seed: 1 };
-    let model = PerturbativeModel::fit(spectrum.clone(), fields.view(), Some(&action), &config).unwrap();
     let schedule = Edm::new(top).unwrap();
-    let good = PerturbativeScore::new(Arc::new(model), schedule);
+    let good = fitted(&action, &spectrum, fields.view(), 30);
     let gaussian = SpectralScore::new(&spectrum, schedule);
     let mut normals = vec![0.0; 400];
     Noise::new(3, 0).block(0, 0).fill(0, &mut normals);

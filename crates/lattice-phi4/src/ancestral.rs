@@ -24,12 +24,14 @@
 //! ln N( x_t; f x_t', Xi ) - ln q( x_t' | x_t ) = 1/2 ( |z|^2 - |d|^2 / Xi ) + 1/2 sum_p ln[ G(p; t') / G(p; t) ] .
 //! ```
 //!
-//! Summed over steps it is what [`PathSampler`](crate::PathSampler) makes weights of.
+//! Summed over steps it is what [`PathSampler`](crate::PathSampler) makes weights of. The formula is the same for a path that the noising
+//! process has made: then `d = -sqrt(Xi) z'` with the white noise `z'` of that process, and `K z = ( d - Xi s ) / f`.
 
 use crate::Spectrum;
 use crate::pairs::{PairFilter, PairTransform};
 use sde_core::{
-    BatchMut, EvalError, Integrator, NoiseSchedule, NormalSource, Reverse, ScoreModel, Step, values_mut,
+    Batch, BatchMut, EvalError, Integrator, NoiseSchedule, NormalSource, Reverse, ScoreModel, Step,
+    values_mut,
 };
 
 /// The ancestral step of a lattice field.
@@ -88,20 +90,8 @@ impl Ancestral {
         log_weights: &mut [f64],
     ) -> Result<(), EvalError> {
         assert_eq!(log_weights.len(), x.nrows(), "one weight for each row");
-        let (t, end) = (step.time, step.end());
-        let [before, after] = [t, end].map(|t| process.schedule.transition(0.0, t));
-        let kernel = process.schedule.transition(end, t);
-        let (f, xi) = (kernel.mean_factor, kernel.variance);
-        // G(p; t') / G(p; t)
-        let ratio = |g: &f64| after.variance_from(*g) / before.variance_from(*g);
-        let ratios: Vec<f64> = self.g.iter().map(ratio).collect();
-        let log_ratios = 0.5 * ratios.iter().map(|ratio| ratio.ln()).sum::<f64>();
-        // f K
-        let colour: Vec<f64> = ratios.iter().map(|ratio| f * (xi * ratio).sqrt()).collect();
-
-        self.score.resize(x.len(), 0.0);
-        let score = BatchMut::from_shape(x.raw_dim(), &mut self.score).expect("length and shape agree");
-        process.score.score(x.view(), t, score)?;
+        let Kernel { f, xi, colour, log_ratios } = self.kernel(&process.schedule, step);
+        self.score(process, step.time, x.view())?;
         self.normals.resize(x.len(), 0.0);
         noise.fill(0, &mut self.normals);
         let sites = self.g.len();
@@ -120,6 +110,79 @@ impl Ancestral {
         }
         Ok(())
     }
+
+    /// Takes `x` from the end of a step back to its start by the noising process, and adds to `log_weights` what
+    /// [`weighted_step`](Self::weighted_step) would have added on the same way down.
+    ///
+    /// # Errors
+    /// Of the score; `x` is then in an unspecified state.
+    ///
+    /// # Panics
+    /// Unless there is one weight for each row.
+    pub fn retraced_step<S: NoiseSchedule, M: ScoreModel>(
+        &mut self,
+        process: &Reverse<S, M>,
+        step: Step,
+        mut x: BatchMut<'_>,
+        noise: &dyn NormalSource,
+        log_weights: &mut [f64],
+    ) -> Result<(), EvalError> {
+        assert_eq!(log_weights.len(), x.nrows(), "one weight for each row");
+        let Kernel { f, xi, mut colour, log_ratios } = self.kernel(&process.schedule, step);
+        self.normals.resize(x.len(), 0.0);
+        noise.fill(0, &mut self.normals);
+        let (sites, root) = (self.g.len(), xi.sqrt());
+        for (x, z) in values_mut(&mut x).iter_mut().zip(&self.normals) {
+            *x = f.mul_add(*x, root * z);
+        }
+        self.score(process, step.time, x.view())?;
+        for (weight, z) in log_weights.iter_mut().zip(self.normals.chunks(sites)) {
+            *weight += log_ratios - 0.5 * square(z);
+        }
+        for (z, s) in self.normals.iter_mut().zip(&self.score) {
+            *z = -root.mul_add(*z, xi * s);
+        }
+        colour.iter_mut().for_each(|colour| *colour = colour.recip());
+        self.filter.filter_rows(&mut self.normals, &colour);
+        for (weight, z) in log_weights.iter_mut().zip(self.normals.chunks(sites)) {
+            *weight += 0.5 * square(z);
+        }
+        Ok(())
+    }
+
+    fn kernel<S: NoiseSchedule>(&self, schedule: &S, step: Step) -> Kernel {
+        let (t, end) = (step.time, step.end());
+        let [before, after] = [t, end].map(|t| schedule.transition(0.0, t));
+        let kernel = schedule.transition(end, t);
+        let (f, xi) = (kernel.mean_factor, kernel.variance);
+        // G(p; t') / G(p; t)
+        let ratio = |g: &f64| after.variance_from(*g) / before.variance_from(*g);
+        let ratios: Vec<f64> = self.g.iter().map(ratio).collect();
+        let log_ratios = 0.5 * ratios.iter().map(|ratio| ratio.ln()).sum::<f64>();
+        let colour = ratios.iter().map(|ratio| f * (xi * ratio).sqrt()).collect();
+        Kernel { f, xi, colour, log_ratios }
+    }
+
+    fn score<S, M: ScoreModel>(
+        &mut self,
+        process: &Reverse<S, M>,
+        t: f64,
+        x: Batch<'_>,
+    ) -> Result<(), EvalError> {
+        self.score.resize(x.len(), 0.0);
+        let score = BatchMut::from_shape(x.raw_dim(), &mut self.score).expect("length and shape agree");
+        process.score.score(x, t, score)
+    }
+}
+
+/// A step of the noising process, and the reverse one's variance.
+struct Kernel {
+    f: f64,
+    xi: f64,
+    /// `f K` by mode.
+    colour: Vec<f64>,
+    /// `1/2 sum_p ln[ G(p; t') / G(p; t) ]`.
+    log_ratios: f64,
 }
 
 impl<S: NoiseSchedule, M: ScoreModel> Integrator<Reverse<S, M>> for Ancestral {

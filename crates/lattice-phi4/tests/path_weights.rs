@@ -58,7 +58,12 @@ fn all_paths_of_a_free_field_weigh_the_same() {
                     process: Reverse { schedule, score: SpectralScore::new(&spectrum, schedule) },
                     grid: grid(*top, steps),
                 };
-                for log_weight in sampler.run(&action, 5, 1).unwrap().log_weights {
+                let downwards = sampler.run(&action, 5, 1).unwrap().log_weights;
+                // Upwards from any field at all.
+                let fields =
+                    Array2::from_shape_fn((5, lattice.volume()), |(row, x)| ((7 * row + x) as f64).sin());
+                let upwards = sampler.retrace(&action, fields.view(), 2).unwrap();
+                for log_weight in downwards.into_iter().chain(upwards) {
                     let error = log_weight - exact;
                     assert!(error.abs() < 1e-10, "{extents:?}, {steps} steps: {log_weight} {exact}");
                 }
@@ -250,6 +255,11 @@ fn blocks_do_not_matter() {
     };
     let whole = run(2);
     assert_eq!(whole, run(1));
+    let retrace = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| sampler.retrace(&action, whole.fields.view(), 7).unwrap())
+    };
+    assert_eq!(retrace(2), retrace(1));
 
     let mut x = FieldPrior::Matched.draw(&spectrum, &schedule, 4.0, rows, &Noise::new(7, 0));
     let mut first = 0_usize;
@@ -284,6 +294,12 @@ fn what_cannot_be_weighed_is_refused() {
     };
     assert_eq!(refused(&other), "target: configurations of 8 sites, the spectrum has 16");
     assert_eq!(refused(&lattice), "path 0: ln w = NaN is not finite");
+    let retraced = |sites| {
+        let action = Phi4::new(lattice.clone(), 0.2, 0.05).unwrap();
+        sampler.retrace(&action, Array2::ones((4, sites)).view(), 1).unwrap_err().to_string()
+    };
+    assert_eq!(retraced(8), "fields: configurations of 8 sites, the spectrum has 16");
+    assert_eq!(retraced(16), "path 0: ln w = inf is not finite");
     assert!(matches!(
         sampler.run(&Phi4::new(lattice, 0.2, 0.05).unwrap(), 4, 1),
         Err(PathError::NotFinite { row: 0, .. })

@@ -4,6 +4,7 @@
 mod correct;
 mod cost;
 mod ensemble;
+mod flow;
 mod generate;
 mod noising;
 mod options;
@@ -18,6 +19,7 @@ mod unet;
 pub use correct::correct;
 pub use cost::{CHAINS, Cost, WATCHED, chain_cost, pilot_spectrum};
 pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
+pub use flow::by_flow;
 pub use generate::{Model, draw, fit, fit_gaussian, noise_levels, path_sampler, sample, schedule};
 pub use noising::{SIGMA, noised, time_of};
 pub use options::{LatticeArgs, Protocol, Size};
