@@ -6,7 +6,7 @@
 //! generative sampler has to be held against.
 
 use cumulants::Estimate;
-use examples::lattice::{CHAINS, chain_cost, pilot_spectrum};
+use examples::lattice::{CHAINS, chain_cost, pilot_spectrum, scheduled};
 use examples::{
     Colour, Common, Corner, Failure, Figure, Options, Panel, Progress, Results, Row, check_writable,
     conclude, run, write_csv,
@@ -82,7 +82,7 @@ fn work(args: &SlowingArgs) -> Result<(), Failure> {
 
         let schedules: [&[&dyn Update]; 3] = [&[&hmc], &[&fourier], &[&wolff, &hmc]];
         for ((schedule, name), slowing) in schedules.iter().zip(names).zip(&mut found) {
-            let run = chain_cost(&action, chains.clone(), schedule)?;
+            let run = chain_cost(&action, chains.clone(), scheduled(&action, schedule))?;
             let source = format!("{name}, L={extent}");
             let m2 = run.watched[0];
             let tau = Estimate { value: m2.tau_int, error: m2.tau_int_error };

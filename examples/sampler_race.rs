@@ -1,7 +1,7 @@
 //! The race of samplers: `cargo run --release --example sampler_race`.
 //!
-//! What an independent configuration costs by HMC, Fourier-accelerated HMC, Wolff clusters with HMC, and by a diffusion model, along
-//! paths or by its flow, with independence Metropolis: time of one thread for `2 tau_int` steps, with the slowest of `m^2`, the
+//! What an independent configuration costs by HMC, Fourier-accelerated HMC, Wolff clusters with HMC, and by a diffusion model: along
+//! paths or by its flow with independence Metropolis, and by fresh paths mixed with HMC: time of one thread for `2 tau_int` steps, with the slowest of `m^2`, the
 //! action and the lowest momentum shell. A diffusion model has to be trained before, on an ensemble that another sampler makes: the table says from how many
 //! configurations on that has paid.
 
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use diffusion::LogWeights;
 use examples::lattice::{
-    CHAINS, Cost, Protocol, WATCHED, by_flow, chain_cost, fit, path_sampler, pilot_spectrum,
+    CHAINS, Cost, Protocol, WATCHED, by_flow, chain_cost, fit, path_sampler, pilot_spectrum, scheduled,
 };
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Progress, Results, Row, check_writable, conclude,
@@ -18,6 +18,8 @@ use examples::{
 use lattice_phi4::{
     Chains, FourierHmc, Hmc, Lattice, Leap, Measurements, Phi4, Update, WeightedFields, Wolff, equilibrium,
 };
+use ndarray::s;
+use rayon::ThreadPoolBuilder;
 
 /// Extents of the lattices.
 const EXTENTS: [usize; 4] = [8, 16, 32, 64];
@@ -28,8 +30,16 @@ const LAMBDA: f64 = 0.022;
 const THERMALISATION: u64 = 500;
 /// Steps of a path.
 const STEPS: usize = 80;
-const NAMES: [&str; 5] =
-    ["HMC", "Fourier-accelerated HMC", "Wolff and HMC", "paths and Metropolis", "flow and Metropolis"];
+const NAMES: [&str; 6] = [
+    "HMC",
+    "Fourier-accelerated HMC",
+    "Wolff and HMC",
+    "paths and Metropolis",
+    "flow and Metropolis",
+    "paths and HMC",
+];
+/// Chains that mix trajectories and paths.
+const MIXED: usize = 8;
 /// The first of them that is a model.
 const MODELS: usize = 3;
 
@@ -105,11 +115,18 @@ fn work(args: &RaceArgs) -> Result<(), Failure> {
     conclude(results, out, "exact_sampling")
 }
 
+/// By what more steps a trajectory needs than on 8 x 8: the step shrinks as `V^(-1/4)`, which keeps the acceptance of a second-order scheme.
+fn root(action: &Phi4) -> f64 {
+    (action.lattice().extents()[0] as f64 / 8.0).sqrt()
+}
+
+fn hmc(action: &Phi4) -> Result<Hmc, Failure> {
+    Ok(Hmc::new(1.0, (3.0 * root(action)).ceil() as usize, Leap::Omelyan)?)
+}
+
 /// The Markov chains.
 fn chains(action: &Phi4, seed: u64) -> Result<Vec<Entry>, Failure> {
-    // The step shrinks as V^(-1/4), which keeps the acceptance of a second-order scheme.
-    let root = (action.lattice().extents()[0] as f64 / 8.0).sqrt();
-    let hmc = Hmc::new(1.0, (3.0 * root).ceil() as usize, Leap::Omelyan)?;
+    let (root, hmc) = (root(action), hmc(action)?);
     let wolff = Wolff { clusters: 5 };
     let mut chains = Chains::cold(action, CHAINS, 1.0, seed);
     let start = Instant::now();
@@ -118,12 +135,14 @@ fn chains(action: &Phi4, seed: u64) -> Result<Vec<Entry>, Failure> {
     let spectrum = pilot_spectrum(action, &mut chains, &[&wolff, &hmc])?;
     let fourier = FourierHmc::new(std::f64::consts::FRAC_PI_2, (8.0 * root).ceil() as usize, &spectrum)?;
     let schedules: [&[&dyn Update]; 3] = [&[&hmc], &[&fourier], &[&wolff, &hmc]];
-    let entry =
-        |schedule: &&[&dyn Update]| Ok(Entry { cost: chain_cost(action, chains.clone(), schedule)?, start });
+    let entry = |schedule: &&[&dyn Update]| {
+        Ok(Entry { cost: chain_cost(action, chains.clone(), scheduled(action, schedule))?, start })
+    };
     schedules.iter().map(entry).collect()
 }
 
-/// A model that is trained, proposes configurations by paths or by its flow, and has them accepted or refused.
+/// A model that is trained, proposes configurations by paths or by its flow, and has them accepted or refused; alone, and in turn with
+/// trajectories.
 fn generated(action: &Phi4, args: &RaceArgs) -> Result<[Entry; NAMES.len() - MODELS], Failure> {
     let (seed, threads) = (args.common.seed, rayon::current_num_threads() as f64);
     let start = Instant::now();
@@ -145,7 +164,18 @@ fn generated(action: &Phi4, args: &RaceArgs) -> Result<[Entry; NAMES.len() - MOD
     };
     let paths = entry(&|| Ok(sampler.run(action, rows, seed)?))?;
     let flow = entry(&|| Ok(by_flow(action, &sampler, rows, seed)?.0))?;
-    Ok([paths, flow])
+    // Too few chains for all threads.
+    let chains = Chains::from_fields(fields.slice(s![..MIXED, ..]).to_owned(), seed);
+    let hmc = hmc(action)?;
+    let mixed = || {
+        chain_cost(action, chains, |chains| {
+            chains.run(action, &[&hmc], 1);
+            Ok(sampler.refresh(action, chains)?)
+        })
+        .map_err(|failure| failure.to_string())
+    };
+    let cost = ThreadPoolBuilder::new().num_threads(1).build()?.install(mixed)?;
+    Ok([paths, flow, Entry { cost, start: training }])
 }
 
 fn report(results: &mut Results, entries: &[Entry], hopping: f64, extent: usize) {

@@ -54,20 +54,23 @@ impl Cost {
     }
 }
 
-/// Runs chains until each is 300 autocorrelation times of `m^2` long.
+/// Runs chains by `sweep`, which returns its acceptance, until each is 300 autocorrelation times of `m^2` long.
 ///
 /// # Errors
-/// [`ChainError`](cumulants::ChainError) for fields that are not finite.
-pub fn chain_cost(action: &Phi4, mut chains: Chains, schedule: &[&dyn Update]) -> Result<Cost, Failure> {
+/// Of a sweep, and [`ChainError`](cumulants::ChainError) for fields that are not finite.
+pub fn chain_cost(
+    action: &Phi4,
+    mut chains: Chains,
+    mut sweep: impl FnMut(&mut Chains) -> Result<f64, Failure>,
+) -> Result<Cost, Failure> {
     let count = chains.fields.nrows();
     let mut measured = Measurements::new(action.lattice());
     let (mut sweeps, mut target, mut seconds, mut acceptance) = (0, 256, 0.0, 0.0);
     loop {
         while sweeps < target {
             let start = Instant::now();
-            let summary = chains.run(action, schedule, 1);
+            acceptance += sweep(&mut chains)?;
             seconds += start.elapsed().as_secs_f64();
-            acceptance += summary.acceptance.last().copied().unwrap_or(0.0);
             measured.extend(chains.fields.view());
             sweeps += 1;
         }
@@ -81,6 +84,14 @@ pub fn chain_cost(action: &Phi4, mut chains: Chains, schedule: &[&dyn Update]) -
         }
         target *= 2;
     }
+}
+
+/// A sweep of [`chain_cost`]: all updates of `schedule` in turn, with the acceptance of the last.
+pub fn scheduled<'a>(
+    action: &'a Phi4,
+    schedule: &'a [&'a dyn Update],
+) -> impl FnMut(&mut Chains) -> Result<f64, Failure> + 'a {
+    move |chains| Ok(chains.run(action, schedule, 1).acceptance.last().copied().unwrap_or(0.0))
 }
 
 /// The propagator of a short run: configurations of all chains, ten sweeps apart; about the mean where the two signs are well

@@ -17,7 +17,7 @@ mod training;
 mod unet;
 
 pub use correct::correct;
-pub use cost::{CHAINS, Cost, WATCHED, chain_cost, pilot_spectrum};
+pub use cost::{CHAINS, Cost, WATCHED, chain_cost, pilot_spectrum, scheduled};
 pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
 pub use flow::by_flow;
 pub use generate::{Model, draw, fit, fit_gaussian, noise_levels, path_sampler, sample, schedule};
