@@ -7,10 +7,10 @@
 use std::time::Instant;
 
 use cumulants::Estimate;
-use diffusion::{Histogram, LogWeights};
+use diffusion::{Histogram, LogWeights, ScoreMala};
 use examples::lattice::{
-    CHECKPOINT, LatticeArgs, Protocol, Table, by_flow, fit, forget, magnetisation_panel, path_sampler,
-    simulate, table,
+    CHECKPOINT, LatticeArgs, Protocol, Table, by_flow, fit, forget, magnetisation_panel, noised,
+    path_sampler, simulate, table,
 };
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Progress, Results, Row, check_writable, conclude,
@@ -18,7 +18,7 @@ use examples::{
 };
 use lattice_phi4::{Chains, Hmc, Leap, Measurements, Observable, PathSampler, PerturbativeScore, Phi4};
 use ndarray::{Array2, s};
-use sde_core::Edm;
+use sde_core::{Edm, Noise};
 
 /// Configurations without `--configs`, and steps without `--steps`.
 const CONFIGS: usize = 10_000;
@@ -26,6 +26,11 @@ const STEPS: usize = 80;
 /// Chains of `--method mixed`, and steps of their trajectories.
 const MIXED: usize = 128;
 const TRAJECTORY: usize = 8;
+/// Noise of `--method mala`, its steps, and streams of their noise; the length of a step is adapted so many times.
+const NOISES: [f64; 3] = [0.1, 0.2, 0.4];
+const LANGEVIN: u64 = 100;
+const TUNING: u64 = 3000;
+const ROUNDS: u64 = 20;
 /// Bins of the weights.
 const BINS: usize = 60;
 
@@ -40,6 +45,8 @@ enum Method {
     Metropolis,
     /// Markov chains of HMC trajectories, each followed by a fresh path that is accepted or refused
     Mixed,
+    /// Langevin steps at fixed noise, accepted by the score alone: not exact, to show by how much
+    Mala,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -84,6 +91,7 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
             Method::Flow => "flow",
             Method::Metropolis => "metropolis",
             Method::Mixed => "mixed",
+            Method::Mala => "mala",
         },
     );
 
@@ -143,6 +151,17 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
             }
             estimates(&found)
         }
+        Method::Mala => {
+            for noise in NOISES {
+                let (found, acceptance) = by_score(&action, &sampler, &generated.fields, noise, seed)?;
+                let source = format!("mala, s={noise}");
+                results.push(Row::new("acceptance", &source, acceptance, 0.0));
+                for (observable, estimate) in estimates(&found) {
+                    compare(&mut results, observable, &source, estimate);
+                }
+            }
+            Vec::new()
+        }
     };
     for row in wolff.rows("wolff") {
         results.push(row);
@@ -189,6 +208,30 @@ fn mixed(
     }
     progress.finish();
     Ok((table(action, &measured.by_chain(count), rounds - first)?, acceptance))
+}
+
+/// `generated` with noise, after steps of [`ScoreMala`] of a length that about every second of them is accepted, and their acceptance.
+fn by_score(
+    action: &Phi4,
+    sampler: &PathSampler<'_, Edm, PerturbativeScore<Edm>>,
+    generated: &Array2<f64>,
+    noise: f64,
+    seed: u64,
+) -> Result<(Table, f64), Failure> {
+    let mut fields = noised(generated, noise, seed, 0);
+    let score = &sampler.process.score;
+    let (mut step, tuning) = (noise * noise, Noise::new(seed, TUNING));
+    for round in 0..ROUNDS {
+        let mala = ScoreMala::new(score, noise, step)?;
+        let rows = MIXED.min(fields.nrows());
+        let acceptance = mala.run(fields.slice_mut(s![..rows, ..]), 5 * round..5 * (round + 1), &tuning)?;
+        step *= (acceptance - 0.5).exp();
+    }
+    let mala = ScoreMala::new(score, noise, step)?;
+    let acceptance = mala.run(fields.view_mut(), 0..LANGEVIN, &Noise::new(seed, TUNING + 1))?;
+    let mut measured = Measurements::new(action.lattice());
+    measured.extend(fields.view());
+    Ok((table(action, &measured, measured.len())?, acceptance))
 }
 
 fn estimates(table: &Table) -> Vec<(Observable, Estimate)> {

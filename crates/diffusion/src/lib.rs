@@ -15,6 +15,7 @@
 //! 4. [`Histogram`]: the density at the end; [`law_flow`]: the same flow with no sampling error, for one site.
 //! 5. [`LogWeights`]: what makes a generated ensemble exact, and what it is then worth.
 //! 6. [`FlowLikelihood`]: the density of what a model generates, by the probability flow.
+//! 7. [`ScoreMala`]: a Markov chain from the score alone, and what it is off by.
 //!
 //! ```
 //! use diffusion::{CumulantFlow, Evolution, Prior};
@@ -46,6 +47,7 @@ mod likelihood;
 mod log_weights;
 mod pareto_tail;
 mod prior;
+mod score_mala;
 mod tally;
 
 pub use draw::draw;
@@ -58,6 +60,7 @@ pub use likelihood::{FlowDensities, FlowLikelihood, LikelihoodError};
 pub use log_weights::{LogWeights, ReweightingError, WeightsError};
 pub use pareto_tail::{HeavyTail, ParetoTail};
 pub use prior::Prior;
+pub use score_mala::ScoreMala;
 pub use tally::Tally;
 
 /// Runs the example of the README as a test.

@@ -27,10 +27,15 @@ fn ensemble(action: &Phi4, chains: usize) -> Array2<f64> {
 /// A score about zero, fitted at so many steps of equal ratio up to 2.5 deviations of the zero mode.
 fn fitted(action: &Phi4, spectrum: &Spectrum, fields: Batch<'_>, steps: u32) -> PerturbativeScore<Edm> {
     let top = 2.5 * spectrum.variances()[0].sqrt();
+    let model = fitted_model(action, spectrum, fields, steps);
+    PerturbativeScore::new(Arc::new(model), Edm::new(top).unwrap())
+}
+
+fn fitted_model(action: &Phi4, spectrum: &Spectrum, fields: Batch<'_>, steps: u32) -> PerturbativeModel {
+    let top = 2.5 * spectrum.variances()[0].sqrt();
     let noise = (0..=steps).map(|k| 0.05 * (top / 0.05).powf(f64::from(k) / f64::from(steps))).collect();
     let config = FitConfig { features: Feature::SYMMETRIC.to_vec(), noise, ridge: 1e-9, seed: 1 };
-    let model = PerturbativeModel::fit(spectrum.clone(), fields, Some(action), &config).unwrap();
-    PerturbativeScore::new(Arc::new(model), Edm::new(top).unwrap())
+    PerturbativeModel::fit(spectrum.clone(), fields, Some(action), &config).unwrap()
 }
 
 /// From `top` down to `low` in equal steps of the logarithm, then to zero.
@@ -149,6 +154,35 @@ fn fresh_paths_leave_the_target_as_it_is() {
             assert!(pull.abs() < 4.0, "{observable:?}: {}({}), {pull}", found.value, found.error);
             assert!(found.error < 0.02 * exact, "{observable:?}: {}", found.error);
         }
+    }
+}
+
+/// Scores that were fitted nowhere: between two hopping parameters, and on half of the strip. `ln Z` and the susceptibility within 4 sigma.
+#[test]
+fn strips_with_scores_from_elsewhere() {
+    let fitted = |extents: [usize; 2], hopping| {
+        let lattice = Lattice::new(&extents).unwrap();
+        let action = Phi4::new(lattice.clone(), hopping, LAMBDA).unwrap();
+        let fields = ensemble(&action, 4000);
+        let spectrum = Spectrum::of_ensemble(&lattice, 0.0, fields.view()).unwrap();
+        fitted_model(&action, &spectrum, fields.view(), 40)
+    };
+    let (low, high) = (fitted([4, 2], 0.25), fitted([4, 2], 0.29));
+    let between = PerturbativeModel::interpolated(&[(0.25, &low), (0.29, &high)], 0.27).unwrap();
+    let long = Lattice::new(&[16, 2]).unwrap();
+    let carried = fitted([8, 2], 0.27).on_lattice(&long).unwrap();
+    for (extents, model, exact) in [
+        ([4, 2], between, (6.719_586_69, 12.224_371_3, 0.03)),
+        ([16, 2], carried, (25.736_590_0, 19.120_856_6, 0.02)),
+    ] {
+        let action = Phi4::new(Lattice::new(&extents).unwrap(), 0.27, LAMBDA).unwrap();
+        let spectrum = model.spectrum().clone();
+        let top = 2.5 * spectrum.variances()[0].sqrt();
+        let schedule = Edm::new(top).unwrap();
+        let process = Reverse { schedule, score: PerturbativeScore::new(Arc::new(model), schedule) };
+        let grid = levels(0.05, top, 40);
+        let sampler = PathSampler { spectrum: &spectrum, prior: FieldPrior::Matched, process, grid };
+        check(&action, &sampler, exact);
     }
 }
 

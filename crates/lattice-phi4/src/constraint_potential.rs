@@ -79,6 +79,35 @@ impl ConstraintPotential {
         best.map(|(_, coefficients)| Self { largest, coefficients })
     }
 
+    /// The potential of `factor a`.
+    pub(crate) fn stretched(&self, factor: f64) -> Self {
+        Self { largest: factor * self.largest, coefficients: self.coefficients.clone() }
+    }
+
+    /// The potential on a volume that is `ratio` times as large, `U'(a) = r U(a / sqrt(r))`.
+    pub(crate) fn on_volume(&self, ratio: f64) -> Self {
+        let coefficients = self.coefficients.iter().map(|c| ratio * c).collect();
+        Self { largest: ratio.sqrt() * self.largest, coefficients }
+    }
+
+    /// `1 - part` of this potential and `part` of `other`, where both are known.
+    pub(crate) fn mixed(&self, other: &Self, part: f64) -> Self {
+        let largest = self.largest.min(other.largest);
+        let of = |potential: &Self, k: usize| {
+            let square = (largest / potential.largest).powi(2);
+            potential.coefficients.get(k).map_or(0.0, |c| c * square.powi(k as i32 + 1))
+        };
+        let terms = self.coefficients.len().max(other.coefficients.len());
+        let mix = |k| (1.0 - part).mul_add(of(self, k), part * of(other, k));
+        Self { largest, coefficients: (0..terms).map(mix).collect() }
+    }
+
+    /// The variance of `a`.
+    pub(crate) fn variance(&self) -> f64 {
+        // So much noise says nothing.
+        self.posterior(0.0, 1e6 * self.largest).variance
+    }
+
     /// `U(a)`, which vanishes at zero.
     pub fn at(&self, a: f64) -> f64 {
         -polynomial(&self.coefficients, (a / self.largest).powi(2))

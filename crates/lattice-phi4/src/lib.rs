@@ -26,11 +26,12 @@
 //!
 //! **Scores.** A noised ensemble has the Gaussian [`SpectralScore`] [5.16], and corrections to it in perturbation theory, the
 //! [`PerturbativeScore`]; [`WhitenedFlow`] is its probability flow in coordinates where the Gaussian part stands still.
-//! [`FittedScore`] keeps them on disk.
+//! [`FittedScore`] keeps them on disk, [`PerturbativeModel::interpolated`] and [`on_lattice`](PerturbativeModel::on_lattice) carry
+//! them to couplings and sizes where nothing was fitted.
 //!
 //! **Sampling.** A [`FieldPrior`] is where the backward process starts, [`Ancestral`] its step with the posterior variance of
-//! every mode. A [`PathSampler`] draws fields that way and weighs them, so that they are exact whatever the score;
-//! [`PathCosts`] say where its steps should go.
+//! every mode. A [`PathSampler`] draws fields that way and weighs them, so that they are exact whatever the score, or proposes them to
+//! [`Chains`] of other updates ([`PathSampler::refresh`]); [`PathCosts`] say where its steps should go.
 
 mod ancestral;
 mod certificate;
@@ -73,6 +74,7 @@ mod rows;
 mod score_file;
 mod spectrum;
 mod sums;
+mod transfer;
 mod update;
 mod whitened;
 
@@ -109,6 +111,7 @@ pub use propagator::{propagator, two_point_function};
 pub use protocol::{ProtocolError, Simulation, Start, equilibrium, paper};
 pub use score_file::{FittedScore, ScoreFileError};
 pub use spectrum::{SpectralScore, Spectrum, SpectrumError};
+pub use transfer::TransferError;
 pub use update::{Chains, Draws, Report, Summary, Update, pieces};
 pub use whitened::WhitenedFlow;
 

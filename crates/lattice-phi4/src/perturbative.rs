@@ -88,7 +88,7 @@ impl PerturbativeModel {
 
     /// Coefficients at noise `s`: linear in `ln s` between levels, those of the lowest level below it, none above the
     /// highest.
-    fn at(&self, s: f64) -> Option<Level> {
+    pub(crate) fn at(&self, s: f64) -> Option<Level> {
         let above = self.levels.partition_point(|level| level.noise < s);
         let upper = self.levels.get(above)?;
         let Some(lower) = above.checked_sub(1).map(|below| &self.levels[below]) else {

@@ -1,0 +1,175 @@
+//! One score for many parameters: `cargo run --release --example score_transfer`.
+//!
+//! Perturbative scores are fitted at three hopping parameters on one lattice, interpolated to those between, and carried to other sizes.
+//! Weights of paths make fields exact in any case; the effective sample size of a configuration says what a score is worth where nothing was fitted,
+//! beside one that was fitted there, and one that was fitted elsewhere and used as it is.
+
+use diffusion::LogWeights;
+use examples::lattice::{Model, Protocol, fit, path_sampler, sample};
+use examples::{
+    Common, Corner, Failure, Figure, Options, Panel, Progress, Results, Row, check_writable, conclude,
+    positive, run,
+};
+use lattice_phi4::{Lattice, PerturbativeModel, Phi4, equilibrium};
+use ndarray::Array2;
+
+/// Where models are fitted, and where they are used.
+const FITTED: [f64; 3] = [0.21, 0.25, 0.27];
+const USED: [f64; 7] = [0.21, 0.22, 0.23, 0.24, 0.25, 0.26, 0.27];
+/// Extents that models are carried to, in units of an eighth of where they were fitted.
+const EXTENTS: [usize; 4] = [4, 8, 12, 16];
+/// Hopping parameters at which they are carried.
+const CARRIED: [f64; 2] = [0.25, 0.27];
+/// Fields of the model itself on which the cost of steps is measured.
+const PROBES: usize = 64;
+
+#[derive(Clone, Debug, clap::Args)]
+struct TransferArgs {
+    #[command(flatten)]
+    common: Common,
+
+    /// Extent of the square lattice that models are fitted on, a multiple of eight
+    #[arg(long, value_name = "L", default_value_t = 16, value_parser = positive)]
+    size: usize,
+
+    /// Coupling of the action
+    #[arg(long, value_name = "LAMBDA", default_value_t = 0.022, allow_negative_numbers = true)]
+    lambda: f64,
+
+    /// Configurations that a model is fitted to, and paths that it is judged by
+    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = positive)]
+    configs: usize,
+
+    /// Steps of a path
+    #[arg(long, value_name = "K", default_value_t = 40, value_parser = positive)]
+    steps: usize,
+}
+
+impl Options for TransferArgs {
+    fn common(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    run("score_transfer", "One score for many hopping parameters and lattice sizes", work)
+}
+
+fn work(args: &TransferArgs) -> Result<(), Failure> {
+    let out = args.common.out();
+    if !args.size.is_multiple_of(8) {
+        return Err(format!("--size: expected a multiple of 8, found {}", args.size).into());
+    }
+    check_writable(out)?;
+    let mut results = Results::new("score_transfer", args.common.seed)
+        .setting("size", args.size)
+        .setting("lambda", args.lambda)
+        .setting("configs", args.configs)
+        .setting("steps", args.steps);
+    let sizes: Vec<usize> = EXTENTS.iter().map(|eighths| args.size / 8 * eighths).collect();
+    let points = USED.len() + CARRIED.len() * sizes.len();
+    let progress = Progress::new("places", points as u64, "places");
+
+    // Along the hopping.
+    let there: Vec<Model> =
+        USED.iter().map(|hopping| args.fitted(*hopping, args.size)).collect::<Result<_, _>>()?;
+    let models: Vec<(f64, &PerturbativeModel)> = USED
+        .into_iter()
+        .zip(&there)
+        .filter(|(hopping, _)| FITTED.contains(hopping))
+        .map(|(hopping, model)| (hopping, &*model.model))
+        .collect();
+    let elsewhere = models[models.len() / 2];
+    let mut curves = [Vec::new(), Vec::new(), Vec::new()];
+    for (hopping, fitted) in USED.into_iter().zip(&there) {
+        let action = args.action(hopping, args.size)?;
+        let interpolated = PerturbativeModel::interpolated(&models, hopping)?.into();
+        let used = [
+            ("fitted there", fitted),
+            ("interpolated", &interpolated),
+            ("fitted elsewhere", &elsewhere.1.clone().into()),
+        ];
+        let found = args.judged(&action, hopping, &used, &mut results)?;
+        curves.iter_mut().zip(found).for_each(|(curve, found)| curve.push(found));
+        progress.advance(1);
+    }
+    let along_hopping = Panel::new(&format!("{0} x {0}", args.size), "κ", "ESS of a configuration")
+        .y_range(0.0, 1.05)
+        .legend(Corner::BottomLeft)
+        .markers("fitted there", &USED, &curves[0], &[0.0; USED.len()])
+        .line("interpolated from 0.21, 0.25, 0.27", &USED, &curves[1])
+        .line("fitted at 0.25", &USED, &curves[2]);
+
+    // Along the size.
+    let extents: Vec<f64> = sizes.iter().map(|extent| *extent as f64).collect();
+    let mut along_size = Panel::new(&format!("carried from {0} x {0}", args.size), "L", "")
+        .y_range(0.0, 1.05)
+        .legend(Corner::BottomLeft);
+    for (hopping, model) in CARRIED.into_iter().zip(&models[1..]) {
+        let (mut fitted, mut carried) = (Vec::new(), Vec::new());
+        for &extent in &sizes {
+            let action = args.action(hopping, extent)?;
+            let here = args.fitted(hopping, extent)?;
+            let used = [("fitted there", &here), ("carried", &model.1.on_lattice(action.lattice())?.into())];
+            let found = args.judged(&action, hopping, &used, &mut results)?;
+            fitted.push(found[0]);
+            carried.push(found[1]);
+            progress.advance(1);
+        }
+        along_size = along_size
+            .markers(&format!("fitted there, κ = {hopping}"), &extents, &fitted, &vec![0.0; extents.len()])
+            .line(&format!("carried, κ = {hopping}"), &extents, &carried);
+    }
+    progress.finish();
+    Figure::grid(1, 2, vec![along_hopping, along_size]).save(&out.join("score_transfer.svg"))?;
+    conclude(results, out, "exact_sampling")
+}
+
+impl TransferArgs {
+    fn action(&self, hopping: f64, extent: usize) -> Result<Phi4, Failure> {
+        Ok(Phi4::new(Lattice::new(&[extent, extent])?, hopping, self.lambda)?)
+    }
+
+    fn fitted(&self, hopping: f64, extent: usize) -> Result<Model, Failure> {
+        let action = self.action(hopping, extent)?;
+        let fields = equilibrium(&action, self.configs, self.common.seed, &mut |_, _| ())?.fields;
+        fit(&action, Protocol::Equilibrium, fields.view(), self.common.seed)
+    }
+
+    /// Effective sample sizes of a configuration by these models, the first of which was fitted there; `ln Z` of the others is compared with
+    /// that of the first.
+    fn judged(
+        &self,
+        action: &Phi4,
+        hopping: f64,
+        used: &[(&str, &Model)],
+        results: &mut Results,
+    ) -> Result<Vec<f64>, Failure> {
+        let seed = self.common.seed;
+        let mut found = Vec::new();
+        let mut known = None;
+        for (place, (name, model)) in used.iter().enumerate() {
+            // All that is used of a model is the model: no ensemble.
+            let probes: Array2<f64> = sample(model, PROBES, seed, &mut |_, _| ())?;
+            let sampler = path_sampler(model, probes.view(), self.steps, seed)?;
+            let generated = sampler.run(action, self.configs, seed.wrapping_add(place as u64))?;
+            let weights = LogWeights::new(generated.log_weights)?;
+            let source = format!("{name}, kappa={hopping}, L={}", action.lattice().extents()[0]);
+            results.push(Row::new("ess_per_configuration", &source, weights.efficiency(), 0.0));
+            let ln_z = weights.ln_mean();
+            let row = Row::new("ln_z", &source, ln_z.value, ln_z.error);
+            let tail = weights.tail().check().is_ok();
+            match known {
+                Some((value, error)) if tail => results.push(row.target(value, error)),
+                // Of a tail that hides the largest weights nothing is claimed.
+                Some(_) => {}
+                None => {
+                    known = Some((ln_z.value, ln_z.error));
+                    results.push(row);
+                }
+            }
+            found.push(weights.efficiency());
+        }
+        Ok(found)
+    }
+}
