@@ -1,6 +1,6 @@
 //! One score for many parameters: `cargo run --release --example score_transfer`.
 //!
-//! Perturbative scores are fitted at three hopping parameters on one lattice, interpolated to those between, and carried to other sizes.
+//! Perturbative scores are fitted at four hopping parameters on one lattice, interpolated to those between, and carried to other sizes.
 //! Weights of paths make fields exact in any case; the effective sample size of a configuration says what a score is worth where nothing was fitted,
 //! beside one that was fitted there, and one that was fitted elsewhere and used as it is.
 
@@ -14,12 +14,12 @@ use lattice_phi4::{Lattice, PerturbativeModel, Phi4, equilibrium};
 use ndarray::Array2;
 
 /// Where models are fitted, and where they are used.
-const FITTED: [f64; 3] = [0.21, 0.25, 0.27];
-const USED: [f64; 7] = [0.21, 0.22, 0.23, 0.24, 0.25, 0.26, 0.27];
+const FITTED: [f64; 4] = [0.21, 0.25, 0.26, 0.27];
+const USED: [f64; 9] = [0.21, 0.22, 0.23, 0.24, 0.25, 0.255, 0.26, 0.265, 0.27];
 /// Extents that models are carried to, in units of an eighth of where they were fitted.
 const EXTENTS: [usize; 4] = [4, 8, 12, 16];
-/// Hopping parameters at which they are carried.
-const CARRIED: [f64; 2] = [0.25, 0.27];
+/// Hopping parameters at which they are carried: those of the second and third model.
+const CARRIED: [f64; 2] = [FITTED[1], FITTED[2]];
 /// Fields of the model itself on which the cost of steps is measured.
 const PROBES: usize = 64;
 
@@ -79,7 +79,7 @@ fn work(args: &TransferArgs) -> Result<(), Failure> {
         .filter(|(hopping, _)| FITTED.contains(hopping))
         .map(|(hopping, model)| (hopping, &*model.model))
         .collect();
-    let elsewhere = models[models.len() / 2];
+    let elsewhere = models[1];
     let mut curves = [Vec::new(), Vec::new(), Vec::new()];
     for (hopping, fitted) in USED.into_iter().zip(&there) {
         let action = args.action(hopping, args.size)?;
@@ -97,7 +97,7 @@ fn work(args: &TransferArgs) -> Result<(), Failure> {
         .y_range(0.0, 1.05)
         .legend(Corner::BottomLeft)
         .markers("fitted there", &USED, &curves[0], &[0.0; USED.len()])
-        .line("interpolated from 0.21, 0.25, 0.27", &USED, &curves[1])
+        .line("interpolated from 0.21, 0.25, 0.26, 0.27", &USED, &curves[1])
         .line("fitted at 0.25", &USED, &curves[2]);
 
     // Along the size.
