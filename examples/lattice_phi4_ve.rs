@@ -15,7 +15,7 @@ use examples::lattice::{
 use examples::{
     Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
 };
-use lattice_phi4::{Measurements, MinMax, Observable, Phi4, Primary, Probe};
+use lattice_phi4::{FieldPrior, Measurements, MinMax, Observable, Phi4, Primary, Probe};
 use ndarray::{Array2, s};
 
 /// Configurations without `--configs`.
@@ -27,6 +27,24 @@ fn main() -> std::process::ExitCode {
     run("lattice_phi4_ve", "Scalar phi^4 on the lattice, variance expanding: Figures 8 and 9, Table 2", work)
 }
 
+/// Where the backward process starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum PriorKind {
+    /// N(0, G(p;T)) mode by mode, at noise that nothing is left of the field under
+    Matched,
+    /// As published, N(0, Xi(T)) at T = 1 of g = 25^t: the longest modes are still more field than noise there
+    Paper,
+}
+
+impl PriorKind {
+    fn prior(self) -> FieldPrior {
+        match self {
+            Self::Matched => FieldPrior::Matched,
+            Self::Paper => FieldPrior::Noise,
+        }
+    }
+}
+
 /// The options.
 #[derive(Clone, Debug, clap::Args)]
 struct VeArgs {
@@ -35,6 +53,10 @@ struct VeArgs {
 
     #[command(flatten)]
     score: ScoreArgs,
+
+    /// Where the backward process starts
+    #[arg(long, value_name = "NAME", default_value = "matched")]
+    prior: PriorKind,
 
     /// Trajectories of HMC with the true action that generated configurations are corrected by [default: 1 where a net
     /// draws fields with domains, none else]
@@ -68,9 +90,10 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let train = start.elapsed();
     let start = Instant::now();
     let (mut backward, mut pictures) = (Vec::new(), Vec::new());
-    let levels = model.noise_levels().len();
+    let prior = all.prior.prior();
+    let levels = model.noise_levels(prior)?.len();
     let mut seen = 0;
-    let mut generated = model.sample(fields.nrows(), args.common.seed, &mut |noise, x| {
+    let mut generated = model.sample(prior, fields.nrows(), args.common.seed, &mut |noise, x| {
         seen += 1;
         if (levels - 1 - seen).is_multiple_of(STRIDE) {
             backward.push((noise, followed(&action, x)));
@@ -103,6 +126,7 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     results = results
         .setting("configs", fields.nrows())
         .setting("noise_levels", levels)
+        .setting("prior", if all.prior == PriorKind::Paper { "paper" } else { "matched" })
         .setting("ordered", model.ordered())
         .setting("seconds_data", data.as_secs_f64())
         .setting("seconds_train", train.as_secs_f64())

@@ -26,7 +26,7 @@ use examples::lattice::{
 use examples::{
     Colour, Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv,
 };
-use lattice_phi4::{Phi4, SpectralScore, Spectrum};
+use lattice_phi4::{FieldPrior, Phi4, SpectralScore, Spectrum};
 use ndarray::Array2;
 use sde_core::Edm;
 
@@ -143,7 +143,7 @@ fn generate(
                 watch(s, x);
             }
         };
-        draw(spectrum, score, &levels, configs, seed, &mut watch)
+        draw(spectrum, score, FieldPrior::Matched, &levels, configs, seed, &mut watch)
     } else {
         let model = fit(action, protocol, fields.view(), seed)?;
         let chosen = nearest(&noise_levels(model.model.spectrum()));

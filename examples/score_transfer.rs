@@ -94,8 +94,8 @@ fn work(args: &TransferArgs) -> Result<(), Failure> {
         progress.advance(1);
     }
     let along_hopping = Panel::new(&format!("{0} x {0}", args.size), "κ", "ESS of a configuration")
-        .y_range(0.0, 1.05)
-        .legend(Corner::BottomLeft)
+        .y_range(0.0, 1.6)
+        .legend(Corner::TopLeft)
         .markers("fitted there", &USED, &curves[0], &[0.0; USED.len()])
         .line("interpolated from 0.21, 0.25, 0.26, 0.27", &USED, &curves[1])
         .line("fitted at 0.25", &USED, &curves[2]);
@@ -103,8 +103,8 @@ fn work(args: &TransferArgs) -> Result<(), Failure> {
     // Along the size.
     let extents: Vec<f64> = sizes.iter().map(|extent| *extent as f64).collect();
     let mut along_size = Panel::new(&format!("carried from {0} x {0}", args.size), "L", "")
-        .y_range(0.0, 1.05)
-        .legend(Corner::BottomLeft);
+        .y_range(0.0, 1.6)
+        .legend(Corner::TopLeft);
     for (hopping, model) in CARRIED.into_iter().zip(&models[1..]) {
         let (mut fitted, mut carried) = (Vec::new(), Vec::new());
         for &extent in &sizes {

@@ -47,6 +47,26 @@ impl<M: ScoreModel> WhitenedFlow<M> {
         x
     }
 
+    /// The whitened form of `fields` at time `t`, which [`fields`](Self::fields) undoes: what flows start from.
+    ///
+    /// ```
+    /// use lattice_phi4::{Lattice, SpectralScore, Spectrum, WhitenedFlow};
+    /// use sde_core::{Edm, ndarray::Array2};
+    ///
+    /// let free = Spectrum::free(&Lattice::new(&[4, 4])?, 0.2)?;
+    /// let flow = WhitenedFlow::new(&free, SpectralScore::new(&free, Edm::new(3.0)?), 0.1);
+    /// let x = Array2::from_shape_fn((2, 16), |(row, site)| (site as f64).sin() + row as f64);
+    /// let again = flow.fields(flow.whitened(x.view(), 1.5).view(), 1.5);
+    /// assert!(x.iter().zip(&again).all(|(x, again)| (x - again).abs() < 1e-12));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn whitened(&self, fields: Batch<'_>, t: f64) -> Array2<f64> {
+        let noise = (self.floor * t.exp()).powi(2);
+        let mut u = &fields - self.mean;
+        self.scale(values_mut(&mut u.view_mut()), |g| (g + noise).sqrt().recip());
+        u
+    }
+
     /// Takes whitened fields from noise `floor` to none and turns them into fields `phi`, in place: below the floor the
     /// bracket changes no more, and its integral is half of a unit step.
     ///

@@ -8,9 +8,12 @@ use lattice_phi4::{
     Spectrum, SpectrumError, WhitenedFlow,
 };
 use ndarray::{Array2, ArrayView2, Axis, s};
-use sde_core::{Edm, Heun, Noise, NormalSource, ParameterError, Reverse, ScoreModel, Target, TimeGrid};
+use sde_core::{
+    Edm, Heun, Noise, NoiseSchedule, NormalSource, ParameterError, Reverse, ScoreModel, Target, TimeGrid,
+    VarianceExpanding,
+};
 
-use super::Protocol;
+use super::{Protocol, SIGMA};
 use crate::{Failure, Progress};
 
 /// Noise levels to a factor of `e`: those of a fit, between which coefficients are smooth, and those of its sampler. For nets the
@@ -148,6 +151,12 @@ pub fn fit(
     Ok(model.into())
 }
 
+/// The levels of those below where the paper's process ends, with `Xi(1)` at the end: for its prior, `N(0, Xi(1))`.
+pub(super) fn from_paper_prior(levels: &[f64]) -> Result<Vec<f64>, ParameterError> {
+    let end = VarianceExpanding::new(SIGMA)?.transition(0.0, 1.0).variance.sqrt();
+    Ok(levels.iter().copied().filter(|s| *s < end).chain([end]).collect())
+}
+
 /// Draws `configs` configurations from a fitted score, by [`draw`]. With an ordered model, half of them with either sign.
 ///
 /// `watch` sees the fields on their way, with the noise they have, after every level.
@@ -161,6 +170,18 @@ pub fn sample(
     watch: &mut dyn FnMut(f64, &Array2<f64>),
 ) -> Result<Array2<f64>, Failure> {
     let levels = noise_levels(model.model.spectrum());
+    sample_from(model, FieldPrior::Matched, &levels, configs, seed, watch)
+}
+
+/// The same, from another prior at the highest of `levels`.
+pub(super) fn sample_from(
+    model: &Model,
+    prior: FieldPrior,
+    levels: &[f64],
+    configs: usize,
+    seed: u64,
+    watch: &mut dyn FnMut(f64, &Array2<f64>),
+) -> Result<Array2<f64>, Failure> {
     let signed = |mut x: Array2<f64>| {
         if model.ordered {
             x.outer_iter_mut().skip(1).step_by(2).for_each(|mut row| row *= -1.0);
@@ -170,11 +191,11 @@ pub fn sample(
     let mut watch = |noise: f64, x: &Array2<f64>| {
         if model.ordered { watch(noise, &signed(x.clone())) } else { watch(noise, x) }
     };
-    draw(model.model.spectrum(), model.score()?, &levels, configs, seed, &mut watch).map(signed)
+    draw(model.model.spectrum(), model.score()?, prior, levels, configs, seed, &mut watch).map(signed)
 }
 
 /// Draws `configs` configurations from a score under [`Edm`]: Heun's rule on the whitened probability flow about `spectrum`,
-/// from the matched prior down through the noise `levels`, which ascend.
+/// from the matched prior, or from noise alone, down through the noise `levels`, which ascend.
 ///
 /// `watch` sees the fields on their way, with the noise they have, after every level.
 ///
@@ -183,6 +204,7 @@ pub fn sample(
 pub fn draw<M: ScoreModel + Sync>(
     spectrum: &Spectrum,
     score: M,
+    prior: FieldPrior,
     levels: &[f64],
     configs: usize,
     seed: u64,
@@ -195,6 +217,10 @@ pub fn draw<M: ScoreModel + Sync>(
     for (row, mut u) in u.outer_iter_mut().enumerate() {
         let u = u.as_slice_mut().expect("rows of a new array are contiguous");
         Noise::new(seed, STREAM).block(0, (row * sites) as u64).fill(0, u);
+    }
+    if prior == FieldPrior::Noise {
+        let top = levels[levels.len() - 1];
+        u = flow.whitened((top * u).view(), (top / floor).ln());
     }
     let progress = Progress::new("sampling", ((levels.len() - 1) * configs) as u64, "steps");
     for step in (1..levels.len()).rev() {

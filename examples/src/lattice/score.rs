@@ -3,15 +3,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use lattice_phi4::{DomainScore, FittedScore, Phi4, SpectralScore, Spectrum};
+use lattice_phi4::{DomainScore, FieldPrior, FittedScore, Phi4, SpectralScore, Spectrum};
 use ndarray::Array2;
 use score_nets::PublishedUnetConfig;
 use sde_core::{Edm, ScoreModel};
 
-use super::generate::{fit_magnetisation, learned_levels};
+use super::generate::{fit_magnetisation, from_paper_prior, learned_levels, sample_from};
 use super::{
     LatticeArgs, MixedTarget, Model, Protocol, UnetArgs, draw, fit, fit_gaussian, learn, learn_published,
-    noise_levels, sample, schedule,
+    noise_levels, schedule,
 };
 use crate::{Failure, args::positive};
 
@@ -218,30 +218,35 @@ impl Learned {
         matches!(self, Self::Fitted(model) if model.ordered)
     }
 
-    /// Standard deviations of the noise, ascending, through which [`sample`](Self::sample) comes.
-    pub fn noise_levels(&self) -> Vec<f64> {
-        match self {
+    /// Standard deviations of the noise, ascending, through which [`sample`](Self::sample) comes: with the paper's prior up to where
+    /// its process ends.
+    ///
+    /// # Errors
+    /// None: the paper's schedule is in its domain.
+    pub fn noise_levels(&self, prior: FieldPrior) -> Result<Vec<f64>, Failure> {
+        let levels = match self {
             Self::Fitted(model) => noise_levels(model.model.spectrum()),
             Self::Net { spectrum, .. } => learned_levels(spectrum),
-        }
+        };
+        Ok(if prior == FieldPrior::Noise { from_paper_prior(&levels)? } else { levels })
     }
 
-    /// Draws `configs` configurations; `watch` sees them on their way, with the noise they have, after every one of the
+    /// Draws `configs` configurations from a prior; `watch` sees them on their way, with the noise they have, after every one of the
     /// [`noise_levels`](Self::noise_levels).
     ///
     /// # Errors
     /// Of the score.
     pub fn sample(
         &self,
+        prior: FieldPrior,
         configs: usize,
         seed: u64,
         watch: &mut dyn FnMut(f64, &Array2<f64>),
     ) -> Result<Array2<f64>, Failure> {
+        let levels = self.noise_levels(prior)?;
         match self {
-            Self::Fitted(model) => sample(model, configs, seed, watch),
-            Self::Net { spectrum, score } => {
-                draw(spectrum, &**score, &self.noise_levels(), configs, seed, watch)
-            }
+            Self::Fitted(model) => sample_from(model, prior, &levels, configs, seed, watch),
+            Self::Net { spectrum, score } => draw(spectrum, &**score, prior, &levels, configs, seed, watch),
         }
     }
 }
