@@ -14,7 +14,7 @@
 //! true action where there is one, have none of these: see [`LogWeights`](crate::LogWeights).
 
 use rayon::prelude::*;
-use sde_core::ndarray::ArrayViewMut2;
+use sde_core::ndarray::{Array2, ArrayViewMut2};
 use sde_core::{Batch, BatchMut, EvalError, Noise, NormalSource, ParameterError, ScoreModel};
 use std::ops::Range;
 
@@ -129,8 +129,8 @@ impl<M: ScoreModel + Sync> ScoreMala<M> {
         Ok(accepted)
     }
 
-    fn score_at(&self, x: Batch<'_>) -> Result<sde_core::ndarray::Array2<f64>, EvalError> {
-        let mut s = sde_core::ndarray::Array2::zeros(x.dim());
+    fn score_at(&self, x: Batch<'_>) -> Result<Array2<f64>, EvalError> {
+        let mut s = Array2::zeros(x.dim());
         self.score.score(x, self.time, s.view_mut())?;
         Ok(s)
     }
@@ -140,7 +140,6 @@ impl<M: ScoreModel + Sync> ScoreMala<M> {
 mod tests {
     use super::*;
     use cumulants::Moments;
-    use sde_core::ndarray::Array2;
     use sde_core::{NoiseSchedule, ScoreFn, TwoPeak, VarianceExpanding};
 
     const ROWS: usize = 200_000;
