@@ -142,7 +142,9 @@ impl Ancestral {
         for (z, s) in self.normals.iter_mut().zip(&self.score) {
             *z = -root.mul_add(*z, xi * s);
         }
-        colour.iter_mut().for_each(|colour| *colour = colour.recip());
+        for colour in &mut colour {
+            *colour = colour.recip();
+        }
         self.filter.filter_rows(&mut self.normals, &colour);
         for (weight, z) in log_weights.iter_mut().zip(self.normals.chunks(sites)) {
             *weight += 0.5 * square(z);
