@@ -9,7 +9,10 @@ use examples::{Args, Failure, Results, Row, check_writable, conclude, run};
 use ndarray::{Array2, ArrayView1, ArrayViewMut1, Axis, s};
 use score_nets::candle_core::{DType, Device, Result as Candle, Tensor};
 use score_nets::candle_nn::{AdamW, Linear, Module, Optimizer, VarBuilder, VarMap, linear};
-use sde_core::*;
+use sde_core::{
+    Batch, BatchMut, Coefficients, DensityFlow, DifferenceTrace, Drift, EvalError, Noise, NoiseSchedule,
+    NormalSource, Observer, ScoreModel, StochasticHeun, Target, TimeGrid, Transition, integrate,
+};
 
 const SITES: usize = 8;
 const BATCH: usize = 64;
@@ -151,7 +154,9 @@ fn work(args: &Args) -> Result<(), Failure> {
     let (grid, noise) = (TimeGrid::uniform(0.0, 5.0, 1000)?, Noise::new(seed, 0));
     let (process, mut rule) = (Relaxation(2.0), StochasticHeun::default());
     integrate(&process, &mut rule, &grid, fields.view_mut(), 0, &noise, &mut watch)?;
-    println!("relaxation: {:.3?} after every 200 steps", watch.0.iter().step_by(200).collect::<Vec<_>>());
+    for step in (0..1000).step_by(200) {
+        results.push(Row::new("phi2", &format!("relaxing, step {step}"), watch.0[step], 0.0));
+    }
     results.push(plain("relaxation", &fields));
 
     let schedule = Cubic(100.0);
