@@ -49,6 +49,18 @@ enum Method {
     Mala,
 }
 
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Weights => "weights",
+            Self::Flow => "flow",
+            Self::Metropolis => "metropolis",
+            Self::Mixed => "mixed",
+            Self::Mala => "mala",
+        }
+    }
+}
+
 #[derive(Clone, Debug, clap::Args)]
 struct ExactArgs {
     #[command(flatten)]
@@ -84,16 +96,8 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
     let checkpoint = out.join(CHECKPOINT);
     let action = args.lattice.action()?;
     let (configs, steps) = (args.lattice.configs.unwrap_or(CONFIGS), args.steps.unwrap_or(STEPS));
-    let mut results = args.lattice.results("exact_sampling").setting("steps", steps).setting(
-        "method",
-        match args.method {
-            Method::Weights => "weights",
-            Method::Flow => "flow",
-            Method::Metropolis => "metropolis",
-            Method::Mixed => "mixed",
-            Method::Mala => "mala",
-        },
-    );
+    let mut results =
+        args.lattice.results("exact_sampling").setting("steps", steps).setting("method", args.method.name());
 
     let start = Instant::now();
     let ensemble = simulate(&action, Protocol::Equilibrium, configs, seed, Some(&checkpoint))?;
