@@ -150,8 +150,7 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
         let quantity = format!("score_error_shell_{shell}");
         results.push(Row::new(&quantity, "against the force", wrong.value, wrong.error));
     }
-    let p_value = same_magnetisation(&ensemble, &measured, &target)?;
-    results.push(Row::new("ks_m_pvalue", "generated", p_value, 0.0));
+    results.push(same_magnetisation(&ensemble, &measured, &target)?);
     for (name, flow) in [("forward", &forward), ("backward", &backward)] {
         for (noise, found) in flow {
             let source = format!("{name} t={:.4}", time_of(*noise));
@@ -318,12 +317,13 @@ fn push_normalised(results: &mut Results, args: &LatticeArgs, scale: f64, target
 
 /// Kolmogorov-Smirnov p-value of `|m|`: of the target one configuration in `2 tau_int`, since the test asks for independent
 /// samples.
-fn same_magnetisation(ensemble: &Ensemble, generated: &Measurements, target: &Table) -> Result<f64, Failure> {
+fn same_magnetisation(ensemble: &Ensemble, generated: &Measurements, target: &Table) -> Result<Row, Failure> {
     let stride = (2.0 * target.get(Observable::AbsM).tau_int).ceil().max(1.0) as usize;
     let of_target =
         ensemble.measured.series(Primary::AbsM).iter().copied().step_by(stride).collect::<Vec<_>>();
     let of_generated = generated.series(Primary::AbsM).to_vec();
-    Ok(kolmogorov_smirnov_two_sample(&of_target, &of_generated)?.p_value)
+    let found = kolmogorov_smirnov_two_sample(&of_target, &of_generated)?;
+    Ok(Row::new("ks_m_pvalue", "generated", found.p_value, 0.0))
 }
 
 fn curves(path: &std::path::Path, flow: &Flow) -> Result<(), Failure> {
