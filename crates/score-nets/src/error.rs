@@ -66,6 +66,14 @@ pub enum NetError {
         /// What was given.
         value: f64,
     },
+    /// The coordinate of a parameter must be a number.
+    #[error("the coordinate {value} of part {index} is not finite")]
+    Coordinate {
+        /// Number of the part.
+        index: usize,
+        /// What was given.
+        value: f64,
+    },
     /// The table of widths does not fit its noise levels.
     #[error("{noise} noise levels and {width} widths: there must be as many of both, at least 2")]
     Table {

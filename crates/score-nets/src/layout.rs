@@ -1,5 +1,6 @@
 //! Where each tensor lies in the flat vector of parameters.
 
+use crate::NetError;
 use std::ops::Range;
 
 /// One named tensor of a [`Layout`].
@@ -23,6 +24,11 @@ pub struct TensorSpec {
 /// assert_eq!(layout.len(), 2 * 64 + 64 * 65 + 2 * 64 * 129 + 65);
 /// let weight = layout.find("network.hidden_layers.1.linear.weight").unwrap();
 /// assert_eq!(weight.shape, [64, 64]);
+///
+/// // of a net of one's own
+/// let mut layout = score_nets::Layout::empty();
+/// assert_eq!(layout.push("out.weight".into(), &[1, 3], 3), 0..3);
+/// assert!(layout.check(&[0.1, 0.2]).is_err());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -31,16 +37,30 @@ pub struct Layout {
 
 impl Layout {
     /// No tensors yet.
-    pub(crate) fn empty() -> Self {
+    pub fn empty() -> Self {
         Self { tensors: Vec::new() }
     }
 
     /// Appends a tensor and returns its place.
-    pub(crate) fn push(&mut self, name: String, shape: &[usize], fan_in: usize) -> Range<usize> {
+    pub fn push(&mut self, name: String, shape: &[usize], fan_in: usize) -> Range<usize> {
         let start = self.len();
         let range = start..start + shape.iter().product::<usize>();
         self.tensors.push(TensorSpec { name, shape: shape.to_vec(), range: range.clone(), fan_in });
         range
+    }
+
+    /// Refuses a flat vector of another length, or with values that are not finite.
+    ///
+    /// # Errors
+    /// [`NetError::Length`], [`NetError::NotFinite`].
+    pub fn check(&self, parameters: &[f32]) -> Result<(), NetError> {
+        if parameters.len() != self.len() {
+            return Err(NetError::Length { expected: self.len(), found: parameters.len() });
+        }
+        match parameters.iter().position(|value| !value.is_finite()) {
+            Some(index) => Err(NetError::NotFinite { index, value: parameters[index] }),
+            None => Ok(()),
+        }
     }
 
     /// The tensors, in the order of the flat vector.

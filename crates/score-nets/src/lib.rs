@@ -100,10 +100,10 @@ mod lattice;
 
 pub use convolution::periodic_convolution;
 pub use lattice::{
-    Augmentation, Denoising, FieldBatch, FieldBatches, FieldBatchesConfig, FieldDenoisingBatches,
-    FieldScales, FieldSourceError, FieldTarget, InformationError, InformationRate, LatticeScore, OddUnet,
-    OddUnetConfig, OddUnetGraph, PublishedScore, PublishedUnet, PublishedUnetConfig, PublishedUnetGraph,
-    TimedFields, information_rates,
+    Augmentation, ConditionalBatch, ConditionalBatches, ConditionalUnet, ConditionalUnetConfig, Denoising,
+    FieldBatch, FieldBatches, FieldBatchesConfig, FieldDenoisingBatches, FieldScales, FieldSourceError,
+    FieldTarget, InformationError, InformationRate, LatticeScore, OddUnet, OddUnetConfig, OddUnetGraph,
+    PublishedScore, PublishedUnet, PublishedUnetConfig, PublishedUnetGraph, TimedFields, information_rates,
 };
 
 pub use candle_core;

@@ -14,7 +14,6 @@
 //! deal with one slice.
 
 use crate::init::fill_like_pytorch;
-use crate::net::check_parameters;
 use crate::places::Places;
 use crate::{Activation, Embedding, Layout, NetError};
 use rand::Rng;
@@ -128,7 +127,7 @@ impl Mlp {
     pub fn from_parameters(config: MlpConfig, parameters: Vec<f32>) -> Result<Self, NetError> {
         config.validate()?;
         let (layout, places) = Places::new(&config);
-        check_parameters(&layout, &parameters)?;
+        layout.check(&parameters)?;
         Ok(Self { config, layout, places, parameters })
     }
 

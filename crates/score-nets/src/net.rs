@@ -98,14 +98,3 @@ impl Net for Mlp {
         mlp_loss_and_gradient(self, batch.view(), workspace, gradient)
     }
 }
-
-/// Refuses a flat vector of another length than the layout's, or with values that are not finite.
-pub(crate) fn check_parameters(layout: &Layout, parameters: &[f32]) -> Result<(), NetError> {
-    if parameters.len() != layout.len() {
-        return Err(NetError::Length { expected: layout.len(), found: parameters.len() });
-    }
-    match parameters.iter().position(|value| !value.is_finite()) {
-        Some(index) => Err(NetError::NotFinite { index, value: parameters[index] }),
-        None => Ok(()),
-    }
-}

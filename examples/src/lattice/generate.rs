@@ -253,7 +253,21 @@ pub fn path_sampler<'a>(
     steps: usize,
     seed: u64,
 ) -> Result<PathSampler<'a, Edm, PerturbativeScore<Edm>>, Failure> {
-    let (spectrum, score) = (model.model.spectrum(), model.score()?);
+    path_sampler_of(model, model.score()?, fields, steps, seed)
+}
+
+/// The same for another `score` of the fields that `model` describes.
+///
+/// # Errors
+/// Of the score.
+pub fn path_sampler_of<'a, M: ScoreModel + Sync>(
+    model: &'a Model,
+    score: M,
+    fields: ArrayView2<'_, f64>,
+    steps: usize,
+    seed: u64,
+) -> Result<PathSampler<'a, Edm, M>, Failure> {
+    let spectrum = model.model.spectrum();
     let stride = fields.nrows().div_ceil(PROBES);
     let probes = fields.slice(s![..; stride, ..]).to_owned();
     let costs = PathCosts::measure(spectrum, &score, probes.view(), &noise_levels(spectrum), seed)?;

@@ -4,6 +4,7 @@
 mod correct;
 mod cost;
 mod ensemble;
+mod family;
 mod flow;
 mod generate;
 mod noising;
@@ -19,8 +20,11 @@ mod unet;
 pub use correct::correct;
 pub use cost::{CHAINS, Cost, WATCHED, chain_cost, pilot_spectrum, scheduled};
 pub use ensemble::{CHECKPOINT, Ensemble, forget, simulate};
+pub use family::{Family, Member};
 pub use flow::by_flow;
-pub use generate::{Model, draw, fit, fit_gaussian, noise_levels, path_sampler, sample, schedule};
+pub use generate::{
+    Model, draw, fit, fit_gaussian, noise_levels, path_sampler, path_sampler_of, sample, schedule,
+};
 pub use noising::{SIGMA, noised, time_of};
 pub use options::{LatticeArgs, Protocol, Size};
 pub use panels::{action_panel, magnetisation_panel};

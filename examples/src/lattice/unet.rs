@@ -30,7 +30,7 @@ pub struct UnetArgs {
 }
 
 /// The highest learning rate.
-const PEAK: f64 = 4e-3;
+pub(super) const PEAK: f64 = 4e-3;
 
 /// What a net must know of the fields with this spectrum.
 ///

@@ -20,6 +20,7 @@
 //!
 //! Beside it stands the net that the paper uses, which has to learn all of the score: [`PublishedUnet`].
 
+mod conditional_unet;
 mod field_batches;
 mod information;
 mod inspect;
@@ -34,6 +35,7 @@ mod scales;
 mod symmetry;
 mod target;
 
+pub use conditional_unet::{ConditionalBatch, ConditionalBatches, ConditionalUnet, ConditionalUnetConfig};
 pub use field_batches::{FieldBatches, FieldBatchesConfig, FieldSourceError};
 pub use information::{InformationError, InformationRate, information_rates};
 pub use lattice_score::LatticeScore;

@@ -17,7 +17,6 @@
 use super::FieldScales;
 use super::odd_unet_graph::OddUnetGraph;
 use crate::init::fill_uniform;
-use crate::net::check_parameters;
 use crate::{Embedding, Layout, Net, NetError};
 use candle_core::{DType, Device, Tensor};
 use rand::Rng;
@@ -235,7 +234,7 @@ impl Net for OddUnet {
 
     fn from_parameters(config: OddUnetConfig, parameters: Vec<f32>) -> Result<Self, NetError> {
         let layout = <Self as Net>::layout(&config)?;
-        check_parameters(&layout, &parameters)?;
+        layout.check(&parameters)?;
         Ok(Self { config, layout, parameters })
     }
 

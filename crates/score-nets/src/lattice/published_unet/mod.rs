@@ -30,7 +30,6 @@ pub use score::PublishedScore;
 
 use crate::convolution::Extents;
 use crate::init::fill_like_pytorch;
-use crate::net::check_parameters;
 use crate::{Layout, Net, NetError};
 use passes::{Kernels, evaluate, loss_and_gradient};
 use places::Places;
@@ -149,7 +148,7 @@ impl Net for PublishedUnet {
     fn from_parameters(config: PublishedUnetConfig, parameters: Vec<f32>) -> Result<Self, NetError> {
         config.validate()?;
         let (layout, places) = Places::new(&config);
-        check_parameters(&layout, &parameters)?;
+        layout.check(&parameters)?;
         let frequencies = time::angular_frequencies(&config);
         Ok(Self { config, layout, places, frequencies, parameters })
     }
