@@ -87,18 +87,21 @@ fn work(args: &TransferArgs) -> Result<(), Failure> {
         there.iter().filter(|fitted| FITTED.contains(&fitted.action.hopping())).collect();
     let models: Vec<(f64, &PerturbativeModel)> =
         of_family.iter().map(|fitted| (fitted.action.hopping(), &*fitted.model.model)).collect();
-    let members: Vec<Member<'_>> = of_family.iter().map(|fitted| fitted.member()).collect();
+    let gaussians: Vec<Model> = models.iter().map(|(_, model)| gaussian_of(model)).collect();
+    let members: Vec<Member<'_>> =
+        of_family.iter().zip(&gaussians).map(|(fitted, model)| fitted.member(model)).collect();
     let net =
         UnetArgs { channels: CHANNELS.to_vec(), steps: args.training_steps as u64, seed: args.common.seed };
     let family = Family::learn(&members, &net)?;
     let elsewhere = models[1];
     let mut curves = vec![Vec::new(); 4];
     for (hopping, fitted) in USED.into_iter().zip(&there) {
-        let interpolated = PerturbativeModel::interpolated(&models, hopping)?.into();
+        let interpolated = PerturbativeModel::interpolated(&models, hopping)?;
+        let (gaussian, interpolated) = (gaussian_of(&interpolated), interpolated.into());
         let used = [
             ("fitted there", &fitted.model, None),
             ("interpolated", &interpolated, None),
-            ("interpolated, net", &interpolated, Some(&family)),
+            ("interpolated, net", &gaussian, Some(&family)),
             ("fitted elsewhere", &elsewhere.1.clone().into(), None),
         ];
         let found = args.judged(&fitted.action, &used, &mut results)?;
@@ -122,11 +125,12 @@ fn work(args: &TransferArgs) -> Result<(), Failure> {
         let mut curves = vec![Vec::new(); 3];
         for &extent in &sizes {
             let here = args.fitted(hopping, extent)?;
-            let carried = model.1.on_lattice(here.action.lattice())?.into();
+            let carried = model.1.on_lattice(here.action.lattice())?;
+            let (gaussian, carried) = (gaussian_of(&carried), carried.into());
             let used = [
                 ("fitted there", &here.model, None),
                 ("carried", &carried, None),
-                ("carried, net", &carried, Some(&family)),
+                ("carried, net", &gaussian, Some(&family)),
             ];
             // Sites are packed as often as the net has levels.
             let used = if extent.is_multiple_of(STRIDE) { &used[..] } else { &used[..2] };
@@ -153,9 +157,15 @@ struct Fitted {
 }
 
 impl Fitted {
-    fn member(&self) -> Member<'_> {
-        Member { action: &self.action, fields: &self.fields, model: &self.model }
+    /// For a net on top of `model`.
+    fn member<'a>(&'a self, model: &'a Model) -> Member<'a> {
+        Member { action: &self.action, fields: &self.fields, model }
     }
+}
+
+/// What a model has of the Gaussian field.
+fn gaussian_of(model: &PerturbativeModel) -> Model {
+    PerturbativeModel::gaussian(model.spectrum().clone()).into()
 }
 
 impl TransferArgs {

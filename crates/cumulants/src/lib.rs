@@ -129,7 +129,7 @@ pub use k_statistics::{k_statistic_covariance, k_statistics};
 pub use legendre::{Legendre, legendre_transform};
 pub use moments::{Moments, MomentsError};
 pub use num_traits;
-pub use pairwise::{BINS, LEAF, PairwiseMoments};
+pub use pairwise::{AppendError, BINS, LEAF, PairwiseMoments};
 pub use polykays::{TooFewSamples, h_statistic, joint_polykay, polykay};
 pub use rand;
 pub use symmetric_tensor::SymmetricTensor;

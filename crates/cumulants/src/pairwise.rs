@@ -63,13 +63,16 @@ impl<const N: usize> PairwiseMoments<N> {
     /// Leaves need not hold exactly [`LEAF`] values, but the result is canonical only if everyone cuts the
     /// data at the same places.
     pub fn push(&mut self, leaf: Moments<N>) {
-        if leaf.count() == 0 {
-            return;
+        if leaf.count() > 0 {
+            self.push_subtree(leaf, 0);
         }
-        let mut node = leaf;
-        let mut level = 0;
+    }
+
+    /// Appends a complete subtree of `2^level` leaves, to whole subtrees of that size.
+    fn push_subtree(&mut self, subtree: Moments<N>, mut level: u32) {
+        let (mut node, leaves) = (subtree, 1 << level);
         self.keep_bin(level, node);
-        // Each trailing one of the counter is a finished left sibling.
+        // Each one of the counter from there on is a finished left sibling.
         while (self.leaves >> level) & 1 == 1 {
             if let Some(left) = self.subtrees.pop() {
                 node = left.merge(&node);
@@ -78,7 +81,56 @@ impl<const N: usize> PairwiseMoments<N> {
             self.keep_bin(level, node);
         }
         self.subtrees.push(node);
-        self.leaves += 1;
+        self.leaves += leaves;
+    }
+
+    /// Appends the leaves that `next` has seen, with the same result, bit for bit, as if each had been pushed: the summary of
+    /// data whose pieces were summarised elsewhere.
+    ///
+    /// Of long data single leaves are forgotten, so that the pieces must be cut where subtrees end: `self` must hold a multiple of
+    /// [`alignment`](Self::alignment) leaves for what `next` holds, and at least as many as `next`, or none.
+    ///
+    /// ```
+    /// use cumulants::PairwiseMoments;
+    ///
+    /// let data: Vec<f64> = (0..1_000_000).map(|i| f64::from(i % 1009)).collect();
+    /// let summary = |data: &[f64]| {
+    ///     let mut moments = PairwiseMoments::<4>::new();
+    ///     moments.extend_from_slice(data);
+    ///     moments
+    /// };
+    /// let cut = 512 * cumulants::LEAF;
+    /// let mut both = summary(&data[..cut]);
+    /// both.append(&summary(&data[cut..]))?;
+    /// assert_eq!(both, summary(&data));
+    /// # Ok::<(), cumulants::AppendError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AppendError`] for pieces that were cut elsewhere; `self` is unchanged.
+    pub fn append(&mut self, next: &Self) -> Result<(), AppendError> {
+        let (unit, fewer) = (1 << next.bin_level, self.leaves > 0 && self.bin_level < next.bin_level);
+        if !self.leaves.is_multiple_of(unit) || fewer {
+            return Err(AppendError { leaves: self.leaves, next: next.leaves, unit });
+        }
+        for bin in &next.bins {
+            if self.leaves == 0 {
+                self.bin_level = next.bin_level;
+            }
+            self.push_subtree(*bin, next.bin_level);
+        }
+        let below = next.leaves & (unit - 1);
+        let unfinished = &next.subtrees[next.subtrees.len() - below.count_ones() as usize..];
+        let levels = (0..next.bin_level).rev().filter(|level| (below >> level) & 1 == 1);
+        for (subtree, level) in unfinished.iter().zip(levels) {
+            self.push_subtree(*subtree, level);
+        }
+        Ok(())
+    }
+
+    /// Number of leaves that a piece of `leaves` leaves must start at a multiple of, to be appended.
+    pub fn alignment(leaves: u64) -> u64 {
+        leaves.div_ceil(BINS as u64).next_power_of_two()
     }
 
     /// Cuts `samples` into leaves of [`LEAF`] values and appends them, the remainder as a shorter leaf.
@@ -132,6 +184,20 @@ impl<const N: usize> PairwiseMoments<N> {
         self.bins = self.bins.chunks(2).map(|pair| pair[0].merge(&pair[1])).collect();
         self.bin_level += 1;
     }
+}
+
+/// Two pieces of data were cut where they cannot be put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{next} leaves after {leaves}: the latter must be a multiple of {unit}, and not fewer than the former"
+)]
+pub struct AppendError {
+    /// Leaves so far.
+    pub leaves: u64,
+    /// Leaves to be appended.
+    pub next: u64,
+    /// Leaves in a bin of those.
+    pub unit: u64,
 }
 
 fn merge_from_right<const N: usize>(subtrees: &[Moments<N>]) -> Moments<N> {

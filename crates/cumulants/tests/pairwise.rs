@@ -148,3 +148,35 @@ proptest! {
         prop_assert_eq!(whole.bins(), collected.bins());
     }
 }
+
+proptest! {
+    /// Up to four pieces, of which only the last may be shorter, cut at the alignment of the longest.
+    #[test]
+    fn pieces_are_appended_as_if_every_leaf_were_pushed(
+        units in 1u64..2000,
+        pieces in 1usize..5,
+        rest in 0usize..700,
+    ) {
+        let unit = PairwiseMoments::<4>::alignment(units);
+        let size = units.next_multiple_of(unit) as usize;
+        let leaves = leaves(size * pieces + rest.min(size));
+        let mut all = PairwiseMoments::new();
+        for piece in leaves.chunks(size) {
+            all.append(&pushed(piece)).unwrap();
+        }
+        prop_assert_eq!(all, pushed(&leaves));
+    }
+}
+
+#[test]
+fn pieces_that_were_cut_elsewhere_are_refused() {
+    let leaves = leaves(2000);
+    let long = pushed(&leaves[..1000]);
+    assert_eq!(PairwiseMoments::<4>::alignment(1000), 4);
+    for before in [3, 1001, 8] {
+        let mut all = pushed(&leaves[..before]);
+        let error = all.append(&long).unwrap_err();
+        assert_eq!((error.leaves, error.next, error.unit), (before as u64, 1000, 4));
+        assert_eq!(all, pushed(&leaves[..before]));
+    }
+}

@@ -1,5 +1,7 @@
 //! Drawing an ensemble from addressed noise.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 use sde_core::ndarray::Array2;
 use sde_core::{BlockNoise, Noise};
@@ -25,9 +27,20 @@ pub fn draw(
     noise: &Noise,
     sample: impl Fn(&BlockNoise, &mut [f64]) + Sync,
 ) -> Array2<f64> {
-    let mut x = vec![0.0; rows * sites];
+    draw_rows(0..rows, sites, noise, sample)
+}
+
+/// Those `rows` of an ensemble that [`draw`] would draw.
+pub fn draw_rows(
+    rows: Range<usize>,
+    sites: usize,
+    noise: &Noise,
+    sample: impl Fn(&BlockNoise, &mut [f64]) + Sync,
+) -> Array2<f64> {
+    let first = rows.start * sites;
+    let mut x = vec![0.0; rows.len() * sites];
     x.par_chunks_mut(CHUNK)
         .enumerate()
-        .for_each(|(chunk, x)| sample(&noise.block(0, (chunk * CHUNK) as u64), x));
-    Array2::from_shape_vec((rows, sites), x).expect("rows times sites values")
+        .for_each(|(chunk, x)| sample(&noise.block(0, (first + chunk * CHUNK) as u64), x));
+    Array2::from_shape_vec((rows.len(), sites), x).expect("rows times sites values")
 }

@@ -50,6 +50,7 @@ pub struct Evolution<'a, P: ?Sized, I> {
     grid: &'a TimeGrid,
     noise: Noise,
     block_values: usize,
+    first_row: usize,
     progress: Option<&'a (dyn Fn(usize) + Sync)>,
 }
 
@@ -66,6 +67,13 @@ impl<P: ?Sized, I> std::fmt::Debug for Evolution<'_, P, I> {
 /// Blocks between two merges of tallies, which bounds the memory of what blocks have observed.
 const WAVE: usize = 64;
 
+impl<P: ?Sized, I> Evolution<'_, P, I> {
+    /// Rows that every tally may count on finding uncut: [`LEAF`] values or one row, whichever is more.
+    pub fn leaf_rows(sites: usize) -> usize {
+        LEAF.div_ceil(sites)
+    }
+}
+
 impl<'a, P, I> Evolution<'a, P, I>
 where
     P: Sync + ?Sized,
@@ -73,7 +81,7 @@ where
 {
     /// `integrator` takes `process` along `grid` under `noise`.
     pub fn new(process: &'a P, integrator: &'a I, grid: &'a TimeGrid, noise: Noise) -> Self {
-        Self { process, integrator, grid, noise, block_values: 2 * LEAF, progress: None }
+        Self { process, integrator, grid, noise, block_values: 2 * LEAF, first_row: 0, progress: None }
     }
 
     /// Sets the size of a block in values, rows times sites; rounded up to whole leaves.
@@ -86,16 +94,21 @@ where
         self
     }
 
+    /// The rows are those from `row` on of a larger ensemble, and get their noise: see [`Share`](crate::Share).
+    ///
+    /// # Panics
+    /// If the share does not begin with a pair of leaves.
+    #[must_use]
+    pub fn first_row(mut self, row: usize) -> Self {
+        self.first_row = row;
+        self
+    }
+
     /// Calls `progress` with the number of trajectories of every finished block, from any thread.
     #[must_use]
     pub fn progress(mut self, progress: &'a (dyn Fn(usize) + Sync)) -> Self {
         self.progress = Some(progress);
         self
-    }
-
-    /// Rows that every tally may count on finding uncut: [`LEAF`] values or one row, whichever is more.
-    pub fn leaf_rows(sites: usize) -> usize {
-        LEAF.div_ceil(sites)
     }
 
     /// Evolves `x`, shape `(rows, sites)`, in place, and measures on the way.
@@ -113,13 +126,14 @@ where
         // An even number of leaves: rows may be evaluated in pairs, see `ScoreModel`.
         let leaves = 2 * Self::leaf_rows(sites);
         let block_rows = self.block_values.div_ceil(leaves * sites).max(1) * leaves;
+        assert!(self.first_row.is_multiple_of(leaves), "a share begins with whole leaves");
         let values = x.as_slice_mut().expect("a batch is contiguous and row-major");
         for (wave, blocks) in values.chunks_mut(WAVE * block_rows * sites).enumerate() {
             let evolved: Vec<_> = blocks
                 .par_chunks_mut(block_rows * sites)
                 .enumerate()
                 .map(|(index, values)| {
-                    let first_row = (wave * WAVE + index) * block_rows;
+                    let first_row = self.first_row + (wave * WAVE + index) * block_rows;
                     self.run_block(values, sites, first_row, tally.block())
                 })
                 .collect();

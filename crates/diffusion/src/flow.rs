@@ -1,6 +1,6 @@
 //! Moments and cumulants followed in time.
 
-use crate::Tally;
+use crate::{ShareError, Tally};
 use cumulants::{
     Controlled, ErrorEstimateError, Estimate, LEAF, Moments, PairwiseMoments, controlled_cumulants,
     jackknife, jackknife_cumulants,
@@ -39,7 +39,7 @@ pub struct ControlledPoint {
 }
 
 /// A [`Tally`] of moments and cumulants at chosen steps.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CumulantFlow {
     steps: Vec<usize>,
     times: Vec<f64>,
@@ -156,6 +156,21 @@ impl CumulantFlow {
                 Ok(ControlledPoint { step, time, cumulants })
             })
             .collect()
+    }
+
+    /// Takes in what was measured on the rows that come next: see [`Share`](crate::Share).
+    ///
+    /// # Errors
+    /// [`ShareError::Times`] and [`ShareError::Cut`]; nothing has changed then.
+    pub fn append(&mut self, next: &Self) -> Result<(), ShareError> {
+        if (&self.steps, &self.times) != (&next.steps, &next.times) {
+            return Err(ShareError::Times { expected: self.steps.len(), found: next.steps.len() });
+        }
+        // All steps have seen the same leaves: either all can be appended, or none.
+        for (moments, next) in self.moments.iter_mut().zip(&next.moments) {
+            moments.append(next)?;
+        }
+        Ok(())
     }
 
     /// The accumulated moments at the last measured step.

@@ -15,7 +15,8 @@
 //! 4. [`Histogram`]: the density at the end; [`law_flow`]: the same flow with no sampling error, for one site.
 //! 5. [`LogWeights`]: what makes a generated ensemble exact, and what it is then worth.
 //! 6. [`FlowLikelihood`]: the density of what a model generates, by the probability flow.
-//! 7. [`ScoreMala`]: a Markov chain from the score alone, and what it is off by.
+//! 7. [`Share`]: a part of an ensemble, for one of many processes or jobs, and how parts become the whole again.
+//! 8. [`ScoreMala`]: a Markov chain from the score alone, and what it is off by.
 //!
 //! ```
 //! use diffusion::{CumulantFlow, Evolution, Prior};
@@ -48,9 +49,10 @@ mod log_weights;
 mod pareto_tail;
 mod prior;
 mod score_mala;
+mod share;
 mod tally;
 
-pub use draw::draw;
+pub use draw::{draw, draw_rows};
 pub use evolution::{Evolution, EvolutionError};
 pub use flow::{ControlledPoint, CumulantFlow, FlowPoint, ORDER};
 pub use histogram::{Histogram, HistogramError};
@@ -61,6 +63,7 @@ pub use log_weights::{LogWeights, ReweightingError, WeightsError};
 pub use pareto_tail::{HeavyTail, ParetoTail};
 pub use prior::Prior;
 pub use score_mala::ScoreMala;
+pub use share::{Share, ShareError, gather_flow};
 pub use tally::Tally;
 
 /// Runs the example of the README as a test.

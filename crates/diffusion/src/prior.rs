@@ -1,10 +1,11 @@
 //! Where the backward process starts.
 
-use crate::draw;
+use crate::draw_rows;
 use sde_core::ndarray::{Array1, Array2};
 use sde_core::{Batch, Noise, NoiseSchedule, NormalSource};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
+use std::ops::Range;
 
 /// The normal density from which the backward process starts.
 ///
@@ -51,8 +52,20 @@ impl Prior {
         sites: usize,
         noise: &Noise,
     ) -> Array2<f64> {
+        self.draw_rows(schedule, t, 0..rows, sites, noise)
+    }
+
+    /// Those `rows` that [`draw`](Self::draw) would draw of all.
+    pub fn draw_rows<S: NoiseSchedule + ?Sized>(
+        &self,
+        schedule: &S,
+        t: f64,
+        rows: Range<usize>,
+        sites: usize,
+        noise: &Noise,
+    ) -> Array2<f64> {
         let width = self.variance(schedule, t).sqrt();
-        draw(rows, sites, noise, |source, x| {
+        draw_rows(rows, sites, noise, |source, x| {
             source.fill(0, x);
             for x in x {
                 *x *= width;

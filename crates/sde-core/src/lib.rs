@@ -23,6 +23,7 @@
 //!    [`DensityFlow`], which carries the logarithm of the density along the probability flow.
 //! 8. [`DensityPropagator`]: the law of a whole chain, a [`NormalMixture`] after every step, with no sampling
 //!    error.
+//! 9. [`Communicator`]: processes that share the work, with the same results for any number of them.
 //!
 //! ```
 //! use sde_core::ndarray::Array2;
@@ -45,6 +46,7 @@
 //! ```
 
 mod batch;
+mod communicator;
 mod configurations;
 mod density;
 mod density_flow;
@@ -70,6 +72,7 @@ mod update;
 pub mod gaussian;
 
 pub use batch::{Batch, BatchMut, values, values_mut};
+pub use communicator::{Communicator, Solo, Threads, share};
 pub use configurations::Configurations;
 pub use density::{DensityError, DensityPropagator};
 pub use density_flow::DensityFlow;

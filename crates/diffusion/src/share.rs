@@ -1,0 +1,158 @@
+//! Parts of an ensemble.
+//!
+//! Trajectories do not know of each other, so an ensemble can be cut and its parts evolved by different processes, or by jobs that run one
+//! after the other. What was measured is put together in the order of the rows, and is the same to the last bit as of the whole, as
+//! long as all cuts are where [`PairwiseMoments::append`](cumulants::PairwiseMoments::append) allows them.
+
+use crate::{CumulantFlow, Evolution, EvolutionError};
+use cumulants::{AppendError, PairwiseMoments};
+use sde_core::{Communicator, share};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// One of several parts of an ensemble.
+///
+/// ```
+/// use diffusion::Share;
+///
+/// let cut = |parts| (0..parts).map(|part| Share::of(1_000_000, 1, part, parts).map(|share| share.rows()));
+/// let thirds = cut(3).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(thirds, [0..335_872, 335_872..667_648, 667_648..1_000_000]);
+/// # Ok::<(), diffusion::ShareError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Rows of the whole ensemble, and sites of each.
+    shape: (usize, usize),
+    part: usize,
+    parts: usize,
+}
+
+/// Parts that do not make up a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ShareError {
+    /// Parts are numbered from zero, and there is at least one.
+    #[error("part {part} of {parts}: expected a number below that of the parts")]
+    Part {
+        /// What was given.
+        part: usize,
+        /// Number of parts.
+        parts: usize,
+    },
+    /// A part is missing, comes twice or out of order.
+    #[error("place {place} has part {found}: expected every one of {parts} parts once, in order")]
+    Order {
+        /// Place in the sequence.
+        place: usize,
+        /// The part found there, if any.
+        found: String,
+        /// Number of parts.
+        parts: usize,
+    },
+    /// Two flows were measured at different times.
+    #[error("measured at {found} times where the parts before have {expected}, or at other ones")]
+    Times {
+        /// Number of times so far.
+        expected: usize,
+        /// Number of times of the next part.
+        found: usize,
+    },
+    /// Parts were cut at other places.
+    #[error(transparent)]
+    Cut(#[from] AppendError),
+    /// Another process failed.
+    #[error("rank {rank}: {message}")]
+    Rank {
+        /// Its number.
+        rank: usize,
+        /// Why.
+        message: String,
+    },
+}
+
+impl Share {
+    /// Part number `part` of `parts` of `rows` rows of `sites` sites. With more parts than there are places to cut at, the last ones
+    /// are empty.
+    ///
+    /// # Errors
+    /// [`ShareError::Part`].
+    pub fn of(rows: usize, sites: usize, part: usize, parts: usize) -> Result<Self, ShareError> {
+        if part >= parts {
+            return Err(ShareError::Part { part, parts });
+        }
+        Ok(Self { shape: (rows, sites), part, parts })
+    }
+
+    /// Its rows, numbered as those of the whole.
+    pub fn rows(&self) -> Range<usize> {
+        let (rows, sites) = self.shape;
+        let leaf = Evolution::<(), ()>::leaf_rows(sites);
+        let leaves = rows.div_ceil(leaf);
+        // An even number, and where as many leaves as a part has can be appended.
+        let each = leaves.div_ceil(self.parts) as u64;
+        let unit = PairwiseMoments::<1>::alignment(each).max(2) as usize;
+        let units = share(leaves.div_ceil(unit), self.part, self.parts);
+        let row = |unit_number: usize| rows.min(unit_number * unit * leaf);
+        row(units.start)..row(units.end)
+    }
+
+    /// Which part it is.
+    pub fn part(&self) -> usize {
+        self.part
+    }
+
+    /// Of how many.
+    pub fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// Puts the flows of all parts together, which must come in order.
+    ///
+    /// # Errors
+    /// [`ShareError::Order`] if a part is missing, doubled, or of another whole; [`ShareError::Times`], [`ShareError::Cut`].
+    pub fn merge(parts: Vec<(Self, CumulantFlow)>) -> Result<CumulantFlow, ShareError> {
+        let wrong = |place, found: Option<&Self>, parts| ShareError::Order {
+            place,
+            found: found.map_or("none".into(), |share| format!("{} of {}", share.part, share.parts)),
+            parts,
+        };
+        let Some(&(first, _)) = parts.first() else {
+            return Err(wrong(0, None, 1));
+        };
+        for place in 0..first.parts.max(parts.len()) {
+            let found = parts.get(place).map(|(share, _)| share);
+            if found != Some(&Self { part: place, ..first }) {
+                return Err(wrong(place, found, first.parts));
+            }
+        }
+        let mut flows = parts.into_iter().map(|(_, flow)| flow);
+        let mut whole = flows.next().expect("there is a first");
+        for flow in flows {
+            whole.append(&flow)?;
+        }
+        Ok(whole)
+    }
+}
+
+/// Puts together what every process has measured on its part of an ensemble.
+///
+/// # Errors
+/// On all processes alike: [`ShareError::Rank`] if one of them failed, and those of [`Share::merge`].
+pub fn gather_flow(
+    communicator: &dyn Communicator,
+    measured: Result<CumulantFlow, EvolutionError>,
+) -> Result<CumulantFlow, ShareError> {
+    let message = measured.map_err(|error| error.to_string());
+    let bytes = postcard::to_stdvec(&message).expect("a flow is numbers and lists of them");
+    let mut whole: Option<CumulantFlow> = None;
+    for (rank, bytes) in communicator.gather(&bytes).iter().enumerate() {
+        let found: Result<CumulantFlow, String> = postcard::from_bytes(bytes)
+            .map_err(|error| ShareError::Rank { rank, message: error.to_string() })?;
+        let flow = found.map_err(|message| ShareError::Rank { rank, message })?;
+        match &mut whole {
+            Some(whole) => whole.append(&flow)?,
+            None => whole = Some(flow),
+        }
+    }
+    whole.ok_or(ShareError::Part { part: 0, parts: 0 })
+}
