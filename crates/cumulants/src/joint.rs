@@ -15,6 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::moments::MOST_VALUES;
 use crate::partitions::set_partitions;
 use crate::polykays::{JointTerm, TooFewSamples, joint_polykay, joint_sum, joint_terms};
 use crate::symmetric_tensor::{SymmetricTensor, advance, assert_variables, entries, rank};
@@ -343,6 +344,8 @@ struct Stored {
 enum StoredError {
     #[error("variables: {variables}, sums: {orders} orders, both start at 1")]
     Nothing { variables: usize, orders: usize },
+    #[error("count: {count} rows, at most {MOST_VALUES} can be")]
+    Count { count: u64 },
     #[error("mean: {found} values for {variables} variables")]
     Mean { found: usize, variables: usize },
     #[error("sums of order {order}: {found} values, {variables} variables have {expected}")]
@@ -356,6 +359,9 @@ impl TryFrom<Stored> for JointMoments {
         let Stored { variables, count, mean, sums } = stored;
         if variables == 0 || sums.is_empty() {
             return Err(StoredError::Nothing { variables, orders: sums.len() });
+        }
+        if count > MOST_VALUES {
+            return Err(StoredError::Count { count });
         }
         if mean.len() != variables {
             return Err(StoredError::Mean { found: mean.len(), variables });
