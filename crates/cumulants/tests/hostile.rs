@@ -106,7 +106,8 @@ fn counts_and_levels_that_cannot_be() {
 /// Lists of small numbers, nested lists, unknown entries.
 #[test]
 fn bombs() {
-    let many = |item: &str| format!("[{}{item}]", format!("{item},").repeat(100_000));
+    // Just above a power of two, where lists have twice the room that they need.
+    let many = |item: &str| format!("[{}{item}]", format!("{item},").repeat(70_000));
     let mut outcomes = Outcomes::default();
     for list in [many("0"), many("[]"), many("[0]"), many("{}"), "[".repeat(100_000)] {
         for key in ["count", "sums", "subtrees", "bins", "mean", "other"] {

@@ -2,7 +2,8 @@
 //!
 //! `NAME.npy` holds doubles of shape `(configurations, L_0, L_1, ..)` in C order, readable by `numpy.load`.
 //! `NAME.json` holds the [`EnsembleMetadata`]: what was simulated, and the SHA-256 of the whole `.npy` file, as
-//! `sha256sum` prints it; its first entry, `seal`, is the SHA-256 of the others, behind the comma. Both are written beside their place, flushed and renamed, the fields first: fields whose
+//! `sha256sum` prints it; its first entry, `seal`, is the SHA-256 of the others, behind the comma. Both are written beside their place,
+//! flushed, and then renamed, the fields first: fields whose
 //! metadata did not make it are refused by their digest.
 //!
 //! Sets larger than memory are written and read in slabs of configurations, or read in any order by [`EnsembleFields`].
@@ -177,8 +178,13 @@ impl EnsembleWriter {
         let beside = path.with_extension("json");
         let json = serde_json::to_string_pretty(&metadata)
             .map_err(|source| EnsembleError::Metadata { file: beside.clone(), source })?;
+        // Nothing takes its place before both are on the device.
+        let written = |source| EnsembleError::written(&beside, source);
+        let mut metadata_file = Replacement::create(&beside).map_err(written)?;
+        metadata_file.write(seal(SEAL, &json).as_bytes()).map_err(written)?;
+        metadata_file.sync().map_err(written)?;
         file.commit().map_err(|source| EnsembleError::written(&path, source))?;
-        replace_sealed(&beside, &json)?;
+        metadata_file.commit().map_err(written)?;
         Ok(metadata)
     }
 

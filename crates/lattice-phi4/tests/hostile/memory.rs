@@ -37,6 +37,13 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: as the caller promised.
         unsafe { System.alloc_zeroed(layout) }
     }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        NOW.set(NOW.get().saturating_sub(layout.size()));
+        add(size);
+        // SAFETY: as the caller promised.
+        unsafe { System.realloc(place, layout, size) }
+    }
 }
 
 fn add(size: usize) {
@@ -45,7 +52,7 @@ fn add(size: usize) {
 }
 
 /// What `work` gives, and the most memory that this thread had meanwhile, beyond what it had before. Memory that grows counts
-/// twice while it is copied.
+/// once: large blocks are moved by their page tables, not copied.
 pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = NOW.get();
     PEAK.set(before);
