@@ -33,6 +33,7 @@
 mod args;
 mod atomic;
 mod bracket;
+mod column;
 mod conclude;
 mod curves;
 mod failure;
@@ -50,6 +51,7 @@ pub mod two_peak;
 pub use args::{Args, Common, Options, positive};
 pub use atomic::{FileError, check_writable, write_json};
 pub use bracket::bracket;
+pub use column::read_column;
 pub use conclude::conclude;
 pub use curves::{CurveError, write_csv};
 pub use failure::{Failure, run};

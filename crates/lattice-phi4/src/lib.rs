@@ -72,6 +72,7 @@ mod propagator;
 mod protocol;
 mod rows;
 mod score_file;
+mod sealed;
 mod spectrum;
 mod sums;
 mod transfer;

@@ -2,14 +2,14 @@
 //!
 //! A [`Production`] is all the state there is between two configurations. Saved to a folder it consists of numbered parts,
 //! ensembles themselves, which never change once they are written, and of `state.json`, which says how many of them there are
-//! and is replaced as a whole: whenever the program is killed, the folder holds the last state that was saved, or the one
+//! is sealed by its SHA-256 as the metadata of an ensemble are, and is replaced as a whole: whenever the program is killed, the folder holds the last state that was saved, or the one
 //! before. Going on from there gives the same configurations, bit for bit, as if nothing had happened.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::files::replace;
+use crate::ensemble::{replace_sealed, sealed};
 use crate::protocol::{CHAINS, PAPER, published, thermalise};
 use crate::{
     Chains, EnsembleError, EnsembleReader, EnsembleWriter, Hmc, Phi4, ProtocolError, Provenance, Simulation,
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 /// Chains of the published protocol that are run at once: a multiple of eight.
 const TOGETHER: usize = 256;
 /// Version of the format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// How configurations come about.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -299,9 +299,9 @@ impl Production {
             energy_errors: self.energy_errors.clone(),
         };
         let file = folder.join(STATE);
-        let json = serde_json::to_vec(&state)
+        let json = serde_json::to_string(&state)
             .map_err(|source| EnsembleError::Metadata { file: file.clone(), source })?;
-        replace(&file, &json).map_err(|source| EnsembleError::written(&file, source))?;
+        replace_sealed(&file, &json)?;
         (self.saved, self.parts) = (rows, parts);
         Ok(())
     }
@@ -312,15 +312,12 @@ impl Production {
     /// [`EnsembleError`] for files that are damaged or missing.
     pub fn resume(action: &Phi4, run: Run, folder: &Path) -> Result<Option<Self>, EnsembleError> {
         let file = folder.join(STATE);
-        let json = match fs::read(&file) {
+        let mut json = match fs::read(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|source| EnsembleError::read(&file, source))?,
         };
-        let state: State = serde_json::from_slice(&json)
-            .map_err(|source| EnsembleError::Metadata { file: file.clone(), source })?;
-        if state.format != FORMAT {
-            return Err(EnsembleError::Format { file, expected: FORMAT, found: state.format });
-        }
+        let state: State = sealed(&file, FORMAT, &mut json)?;
+        drop(json);
         let same_action =
             state.couplings == action.couplings() && state.extents == action.lattice().extents();
         if state.run != run || !same_action {
@@ -338,7 +335,11 @@ impl Production {
         }
         let found = resumed.fields.len() / resumed.sites;
         let chains = if state.starts == 0 { 1 } else { state.starts };
-        let whole = state.rows >= state.starts && (state.rows - state.starts).is_multiple_of(chains);
+        let begun = if run.start.is_none() { CHAINS } else { 0 };
+        let whole = state.starts == begun
+            && state.rows >= begun
+            && (state.rows - begun).is_multiple_of(chains)
+            && matches!(state.kind, Kind::Equilibrium { .. }) == run.start.is_none();
         if found != state.rows || !whole || state.energy_errors.len() + state.starts != state.rows {
             return Err(EnsembleError::Count { file, expected: state.rows, found });
         }

@@ -79,7 +79,9 @@ mod batches;
 mod checkpoint;
 mod data;
 mod files;
+mod pickle;
 mod published;
+mod sealed;
 mod tensors;
 mod train_config;
 mod trainer;
@@ -89,6 +91,7 @@ pub use batches::{
     SourceError, SourceSettings, Times,
 };
 pub use checkpoint::{Best, Checkpoint, CheckpointError};
+pub use pickle::PickleError;
 pub use published::{PublishedError, read_published};
 pub use tensors::TensorError;
 pub use train_config::{TrainConfig, TrainConfigError};
