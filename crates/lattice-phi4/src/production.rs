@@ -16,6 +16,7 @@ use crate::{
     Start, Update, Wolff,
 };
 use ndarray::{Array2, ArrayView2};
+use sde_core::{Communicator, Solo};
 use serde::{Deserialize, Serialize};
 
 /// Chains of the published protocol that are run at once: a multiple of eight.
@@ -100,8 +101,20 @@ impl Run {
     /// # Errors
     /// As [`equilibrium`](crate::equilibrium) and [`paper`](crate::paper).
     pub fn begin(self, action: &Phi4) -> Result<Production, ProtocolError> {
+        self.begin_on(&Solo, action)
+    }
+
+    /// The same on several processes, all of which get the same production: see [`Production::advance_on`].
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_on(
+        self,
+        communicator: &dyn Communicator,
+        action: &Phi4,
+    ) -> Result<Production, ProtocolError> {
         match self.start {
-            None => Production::equilibrium(action, self.configurations, self.seed),
+            None => Production::thermalised(communicator, action, self.configurations, self.seed),
             Some(start) => Production::paper(action, self.configurations, start, self.seed),
         }
     }
@@ -113,10 +126,19 @@ impl Production {
     /// # Errors
     /// As [`equilibrium`](crate::equilibrium).
     pub fn equilibrium(action: &Phi4, configurations: usize, seed: u64) -> Result<Self, ProtocolError> {
+        Self::thermalised(&Solo, action, configurations, seed)
+    }
+
+    fn thermalised(
+        communicator: &dyn Communicator,
+        action: &Phi4,
+        configurations: usize,
+        seed: u64,
+    ) -> Result<Self, ProtocolError> {
         if configurations < 4 * CHAINS {
             return Err(ProtocolError::TooFew { found: configurations, needed: 4 * CHAINS });
         }
-        let (chains, kind, thermalisation) = thermalise(action, seed)?;
+        let (chains, kind, thermalisation) = thermalise(communicator, action, seed)?;
         let mut new = Self::new(action, Run::equilibrium(configurations, seed), kind);
         new.fields = chains.fields.into_raw_vec_and_offset().0;
         (new.sweeps, new.thermalisation, new.starts) = (chains.sweeps, thermalisation, CHAINS);
@@ -178,6 +200,19 @@ impl Production {
     /// # Errors
     /// [`ProtocolError::Phi4`], which the parameters of a production cannot cause.
     pub fn advance(&mut self, action: &Phi4) -> Result<(), ProtocolError> {
+        self.advance_on(&Solo, action)
+    }
+
+    /// The same on several processes that hold equal productions: each updates a part of the chains, and all get all configurations. One of
+    /// them saves; any number of processes can go on from there, with the same bytes at the end.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance).
+    pub fn advance_on(
+        &mut self,
+        communicator: &dyn Communicator,
+        action: &Phi4,
+    ) -> Result<(), ProtocolError> {
         let left = self.run.configurations.saturating_sub(self.done());
         if left == 0 {
             return Ok(());
@@ -189,7 +224,7 @@ impl Production {
                     .expect("the last rows are the chains");
                 let mut chains = Chains::resumed(fields, self.sweeps, self.run.seed);
                 let schedule: [&dyn Update; 2] = [&wolff, &hmc];
-                let summary = chains.run(action, &schedule, spacing);
+                let summary = chains.run_on(communicator, action, &schedule, spacing);
                 self.acceptance += summary.acceptance[1] * CHAINS as f64;
                 self.energy_errors.extend(summary.energy_errors.row(spacing as usize - 1));
                 self.sweeps = chains.sweeps;
@@ -197,7 +232,8 @@ impl Production {
             }
             Kind::Paper { start } => {
                 let count = left.min(TOGETHER);
-                let (chains, last, acceptance) = published(action, self.done(), count, start, self.run.seed)?;
+                let (done, seed) = (self.done(), self.run.seed);
+                let (chains, last, acceptance) = published(communicator, action, done, count, start, seed)?;
                 self.acceptance += acceptance * count as f64;
                 self.energy_errors.extend(last);
                 self.fields.extend(chains.fields);

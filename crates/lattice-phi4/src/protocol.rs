@@ -9,6 +9,7 @@ use crate::production::{Kind, Production};
 use crate::{Chains, DualAveraging, Hmc, Leap, Measurements, Observable, Phi4, Phi4Error, Update, Wolff};
 use cumulants::ChainError;
 use ndarray::{Array2, Axis};
+use sde_core::Communicator;
 use serde::{Deserialize, Serialize};
 
 /// Chains in equilibrium, half of them from hot starts.
@@ -128,23 +129,27 @@ fn run(
 }
 
 /// Chains in equilibrium, and how to go on with them.
-pub(crate) fn thermalise(action: &Phi4, seed: u64) -> Result<(Chains, Kind, u64), ProtocolError> {
+pub(crate) fn thermalise(
+    communicator: &dyn Communicator,
+    action: &Phi4,
+    seed: u64,
+) -> Result<(Chains, Kind, u64), ProtocolError> {
     if action.hopping() < 0.0 {
         return Err(ProtocolError::Antiferromagnet { hopping: action.hopping() });
     }
     let mut chains = Chains::hot(action, CHAINS, 1.0, seed);
     let cold = Chains::cold(action, CHAINS / 2, 1.0, seed);
     chains.fields.slice_axis_mut(Axis(0), (CHAINS / 2..).into()).assign(&cold.fields);
-    let (hmc, wolff) = adapt(action, &mut chains)?;
+    let (hmc, wolff) = adapt(communicator, action, &mut chains)?;
     let schedule: [&dyn Update; 2] = [&wolff, &hmc];
 
     let mut done = 0;
     let mut target = FIRST;
     let spacing = loop {
         let mut measured = Measurements::new(action.lattice());
-        chains.run(action, &schedule, target / 2 - done.min(target / 2));
+        chains.run_on(communicator, action, &schedule, target / 2 - done.min(target / 2));
         for _ in done.max(target / 2)..target {
-            chains.run(action, &schedule, 1);
+            chains.run_on(communicator, action, &schedule, 1);
             measured.extend(chains.fields.view());
         }
         done = target;
@@ -163,14 +168,18 @@ pub(crate) fn thermalise(action: &Phi4, seed: u64) -> Result<(Chains, Kind, u64)
 }
 
 /// Step size and number of clusters for this action, chosen while the chains warm up.
-fn adapt(action: &Phi4, chains: &mut Chains) -> Result<(Hmc, Wolff), ProtocolError> {
+fn adapt(
+    communicator: &dyn Communicator,
+    action: &Phi4,
+    chains: &mut Chains,
+) -> Result<(Hmc, Wolff), ProtocolError> {
     let mut step = DualAveraging::new(0.25, ACCEPTANCE);
     let steps = |eps: f64| (1.0 / eps).ceil().clamp(1.0, 1000.0) as usize;
     let wolff = Wolff { clusters: 4 };
     let mut flipped = 0.0;
     for sweep in 0..PILOT {
         let hmc = Hmc::new(1.0, steps(step.current()), Leap::Omelyan)?;
-        let summary = chains.run(action, &[&wolff, &hmc], 1);
+        let summary = chains.run_on(communicator, action, &[&wolff, &hmc], 1);
         step.update(summary.acceptance[1]);
         if sweep >= PILOT / 2 {
             flipped += summary.acceptance[0] / (4 * (PILOT - PILOT / 2)) as f64;
@@ -249,6 +258,7 @@ pub fn paper(
 
 /// The trajectories of the published protocol for chains of its own.
 pub(crate) fn published(
+    communicator: &dyn Communicator,
     action: &Phi4,
     first: usize,
     chains: usize,
@@ -262,7 +272,7 @@ pub(crate) fn published(
         // A part begins at an even number: signs go on in turn.
         Start::Cold => Chains::cold(action, chains, 1.0, seed).numbered_from(first),
     };
-    let summary = chains.run(action, &[&hmc], trajectories);
+    let summary = chains.run_on(communicator, action, &[&hmc], trajectories);
     let last = summary.energy_errors.row(trajectories as usize - 1).to_vec();
     Ok((chains, last, summary.acceptance[0]))
 }

@@ -9,7 +9,8 @@ use rand::Rng;
 use rand_pcg::Pcg64;
 use rayon::prelude::*;
 use sde_core::ndarray::Array2;
-use sde_core::{BatchMut, Noise, NormalSource, values_mut};
+use sde_core::{BatchMut, Communicator, Noise, NormalSource, Solo, values_mut};
+use std::ops::Range;
 
 /// Chains that are updated together.
 pub(crate) const LANES: usize = 8;
@@ -152,51 +153,96 @@ impl Chains {
     ///
     /// The result does not depend on the number of threads.
     pub fn run(&mut self, action: &Phi4, schedule: &[&dyn Update], sweeps: u64) -> Summary {
-        let (sites, seed, done, first) = (action.lattice().volume(), self.seed, self.sweeps, self.first);
+        self.run_on(&Solo, action, schedule, sweeps)
+    }
+
+    /// The same on several processes, which have equal chains before and after; each of them updates a part.
+    ///
+    /// The result does not depend on the number of processes either.
+    pub fn run_on(
+        &mut self,
+        communicator: &dyn Communicator,
+        action: &Phi4,
+        schedule: &[&dyn Update],
+        sweeps: u64,
+    ) -> Summary {
+        let (sites, chains) = (action.lattice().volume(), self.fields.nrows());
         assert_eq!(self.fields.ncols(), sites, "a configuration has one value per site");
-        let updates = schedule.len() as u64;
-        let blocks: Vec<(Vec<f64>, Vec<f64>)> = values_mut(&mut self.fields.view_mut())
-            .par_chunks_mut(LANES * sites)
-            .enumerate()
-            .map(|(block, fields)| {
-                let chains = fields.len() / sites;
-                let mut reports = [Report::default(); LANES];
-                let mut acceptance = vec![0.0; schedule.len()];
-                let mut errors = Vec::with_capacity(sweeps as usize * chains);
-                let mut scratch = Vec::new();
-                for sweep in done..done + sweeps {
-                    for (place, update) in schedule.iter().enumerate() {
-                        let draws = Draws {
-                            seed,
-                            update: sweep * updates + place as u64,
-                            first: first + block * LANES,
-                        };
-                        let block =
-                            BatchMut::from_shape((chains, sites), &mut *fields).expect("rows are whole");
-                        update.update(action, block, &draws, &mut reports[..chains], &mut scratch);
-                        acceptance[place] += reports[..chains].iter().map(|r| r.acceptance).sum::<f64>();
-                    }
-                    errors.extend(reports[..chains].iter().map(|r| r.energy_error));
-                }
-                (acceptance, errors)
+        let size = LANES * sites;
+        let first_of = |block: usize| block * LANES;
+        let here = communicator.share(chains.div_ceil(LANES));
+        let (seed, done, first) = (self.seed, self.sweeps, self.first);
+        let mut fields = self.fields.view_mut();
+        let fields = values_mut(&mut fields);
+        let mine = (here.start * size).min(fields.len())..(here.end * size).min(fields.len());
+        let mut reports: Vec<Vec<f64>> = fields[mine.clone()]
+            .par_chunks_mut(size)
+            .zip(here)
+            .map(|(fields, block)| {
+                let first = first + first_of(block);
+                Sweeps { seed, first, numbers: done..done + sweeps }.run(action, schedule, fields)
             })
             .collect();
+        if communicator.size() > 1 {
+            fields.copy_from_slice(&communicator.gather_values(&fields[mine]));
+            let all = communicator.gather_values(&reports.concat());
+            let mut rest = &all[..];
+            reports = (0..chains.div_ceil(LANES))
+                .map(|block| {
+                    let here = LANES.min(chains - first_of(block));
+                    let part;
+                    (part, rest) = rest.split_at(schedule.len() + sweeps as usize * here);
+                    part.to_vec()
+                })
+                .collect();
+        }
         self.sweeps += sweeps;
-        let chains = self.fields.nrows();
         let mut summary = Summary {
             acceptance: vec![0.0; schedule.len()],
             energy_errors: Array2::zeros((sweeps as usize, chains)),
         };
-        for (block, (acceptance, errors)) in blocks.iter().enumerate() {
+        for (block, reports) in reports.iter().enumerate() {
+            let (acceptance, errors) = reports.split_at(schedule.len());
             summary.acceptance.iter_mut().zip(acceptance).for_each(|(sum, a)| *sum += a);
-            let here = LANES.min(chains - block * LANES);
+            let here = LANES.min(chains - first_of(block));
             for (at, error) in errors.iter().enumerate() {
-                summary.energy_errors[(at / here, block * LANES + at % here)] = *error;
+                summary.energy_errors[(at / here, first_of(block) + at % here)] = *error;
             }
         }
         let count = sweeps.max(1) as f64 * chains as f64;
         summary.acceptance.iter_mut().for_each(|sum| *sum /= count);
         summary
+    }
+}
+
+/// Sweeps over one block of chains.
+struct Sweeps {
+    seed: u64,
+    /// Number of the first chain.
+    first: usize,
+    numbers: Range<u64>,
+}
+
+impl Sweeps {
+    /// Updates the fields of the block. Returns the acceptance of every update, summed over sweeps and chains, and then the energy errors of
+    /// the last update, sweep after sweep.
+    fn run(&self, action: &Phi4, schedule: &[&dyn Update], fields: &mut [f64]) -> Vec<f64> {
+        let sites = action.lattice().volume();
+        let (chains, updates) = (fields.len() / sites, schedule.len());
+        let mut reports = [Report::default(); LANES];
+        let mut found = vec![0.0; updates];
+        let mut scratch = Vec::new();
+        for sweep in self.numbers.clone() {
+            for (place, update) in schedule.iter().enumerate() {
+                let number = sweep * updates as u64 + place as u64;
+                let draws = Draws { seed: self.seed, update: number, first: self.first };
+                let block = BatchMut::from_shape((chains, sites), &mut *fields).expect("rows are whole");
+                update.update(action, block, &draws, &mut reports[..chains], &mut scratch);
+                found[place] += reports[..chains].iter().map(|r| r.acceptance).sum::<f64>();
+            }
+            found.extend(reports[..chains].iter().map(|r| r.energy_error));
+        }
+        found
     }
 }
 

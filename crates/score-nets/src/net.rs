@@ -3,6 +3,7 @@
 use crate::{
     BatchBuffer, Layout, Mlp, MlpConfig, NetError, Workspace, loss_and_gradient as mlp_loss_and_gradient,
 };
+use sde_core::Communicator;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -60,6 +61,20 @@ pub trait Net: Clone + Debug + PartialEq + Send + Sync + 'static {
         workspace: &mut Self::Workspace,
         gradient: &mut [f32],
     ) -> f32;
+
+    /// The same on several processes with equal nets and batches, with the same bits on each for any number of them.
+    ///
+    /// As it stands each does all of the work. Nets that are large enough for it to pay cut it into shares.
+    fn loss_and_gradient_on(
+        &self,
+        communicator: &dyn Communicator,
+        batch: &Self::Batch,
+        workspace: &mut Self::Workspace,
+        gradient: &mut [f32],
+    ) -> f32 {
+        let _ = communicator;
+        self.loss_and_gradient(batch, workspace, gradient)
+    }
 }
 
 impl Net for Mlp {

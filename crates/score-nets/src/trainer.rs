@@ -13,6 +13,7 @@ use crate::{
     Adam, BatchSource, Checkpoint, CheckpointError, Ema, Mlp, Net, TrainConfig, TrainConfigError,
     clip_gradient,
 };
+use sde_core::{Communicator, Solo};
 use std::fmt::Debug;
 use std::io;
 use std::ops::ControlFlow;
@@ -117,7 +118,8 @@ const WATCH: u64 = 100;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Trainer<S: BatchSource> {
+pub struct Trainer<'a, S: BatchSource> {
+    communicator: &'a dyn Communicator,
     config: TrainConfig,
     source: S,
     net: S::Net,
@@ -146,7 +148,7 @@ impl<B> Debug for HeldOut<B> {
     }
 }
 
-impl<S: BatchSource> Trainer<S> {
+impl<'a, S: BatchSource> Trainer<'a, S> {
     /// A run that has made no step.
     ///
     /// # Errors
@@ -156,6 +158,7 @@ impl<S: BatchSource> Trainer<S> {
         let adam = Adam::new(config.adam, net.parameters().len());
         let ema = Ema::new(config.average_horizon, net.parameters());
         Ok(Self {
+            communicator: &Solo,
             config,
             source,
             net,
@@ -189,6 +192,7 @@ impl<S: BatchSource> Trainer<S> {
         };
         let ema = Ema { horizon: config.average_horizon, updates: saved.step, average: saved.average };
         Ok(Self {
+            communicator: &Solo,
             config,
             source,
             net,
@@ -232,6 +236,14 @@ impl<S: BatchSource> Trainer<S> {
     pub fn with_checkpoints(mut self, path: impl Into<PathBuf>, every: u64) -> Self {
         assert!(every > 0, "checkpoints need an interval");
         self.checkpoints = Some((path.into(), every));
+        self
+    }
+
+    /// Shares the work of every step with other processes, which train the same net on the same batches. All of them end
+    /// with the same weights, which do not depend on how many they are; the first one writes checkpoints.
+    #[must_use]
+    pub fn on(mut self, communicator: &'a dyn Communicator) -> Self {
+        self.communicator = communicator;
         self
     }
 
@@ -280,7 +292,12 @@ impl<S: BatchSource> Trainer<S> {
             if let Err(source) = self.source.fill(self.step, &mut batch) {
                 return Err(TrainError::Data { step: self.step, source });
             }
-            let loss = f64::from(self.net.loss_and_gradient(&batch, &mut workspace, &mut gradient));
+            let loss = f64::from(self.net.loss_and_gradient_on(
+                self.communicator,
+                &batch,
+                &mut workspace,
+                &mut gradient,
+            ));
             let gradient_norm = clip_gradient(&mut gradient, self.config.gradient_clip.unwrap_or(f64::MAX));
             if !loss.is_finite() || !gradient_norm.is_finite() {
                 return Err(self.diverged(loss, gradient_norm, watch));
@@ -293,6 +310,7 @@ impl<S: BatchSource> Trainer<S> {
 
             let validation = self.validate(&mut workspace, &mut gradient);
             if let Some((path, every)) = &self.checkpoints
+                && self.communicator.is_first()
                 && (self.step.is_multiple_of(*every) || self.step == self.config.steps)
             {
                 self.checkpoint().write(path)?;
@@ -321,7 +339,9 @@ impl<S: BatchSource> Trainer<S> {
         let averaged = self.with_parameters(&self.ema.average);
         let sum: f64 = batches
             .iter()
-            .map(|batch| f64::from(averaged.loss_and_gradient(batch, workspace, gradient)))
+            .map(|batch| {
+                f64::from(averaged.loss_and_gradient_on(self.communicator, batch, workspace, gradient))
+            })
             .sum();
         let loss = sum / batches.len() as f64;
         if loss < self.best.as_ref().map_or(f64::INFINITY, |(best, _)| best.loss) {

@@ -4,6 +4,7 @@
 //! shares, and what comes out is handed round. Since shares are put together in the order of the ranks, and everything random is
 //! addressed by where it is used, results are the same bytes for any number of processes.
 
+use std::fmt::Debug;
 use std::ops::Range;
 
 /// A group of processes, numbered by rank.
@@ -13,7 +14,7 @@ use std::ops::Range;
 /// - All receive the same answer: the messages of all members, in the order of their ranks.
 ///
 /// If a member dies, the others end as well rather than wait.
-pub trait Communicator: Sync {
+pub trait Communicator: Debug + Sync {
     /// The number of this process, below [`size`](Self::size).
     fn rank(&self) -> usize;
 

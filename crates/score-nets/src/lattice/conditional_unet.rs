@@ -12,6 +12,7 @@
 use super::{FieldBatch, FieldBatches, FieldScales, OddUnet, OddUnetConfig};
 use crate::{BatchSource, Layout, Net, NetError, SourceSettings};
 use rand::Rng;
+use sde_core::{Communicator, Solo};
 use serde::{Deserialize, Serialize};
 use std::io;
 
@@ -146,6 +147,16 @@ impl Net for ConditionalUnet {
 
     /// The mean over all samples and sites of the squared error.
     fn loss_and_gradient(&self, batch: &ConditionalBatch, (): &mut (), gradient: &mut [f32]) -> f32 {
+        self.loss_and_gradient_on(&Solo, batch, &mut (), gradient)
+    }
+
+    fn loss_and_gradient_on(
+        &self,
+        communicator: &dyn Communicator,
+        batch: &ConditionalBatch,
+        (): &mut (),
+        gradient: &mut [f32],
+    ) -> f32 {
         let samples: usize = batch.iter().map(|(_, part)| part.samples()).sum();
         let kernels = self.kernels();
         let mut of_part = vec![0.0; kernels + self.gains()];
@@ -157,7 +168,7 @@ impl Net for ConditionalUnet {
                 .at(*coordinate, self.config.unet.fields.clone())
                 .expect("an architecture that was checked, and finite coordinates");
             let share = part.samples() as f32 / samples as f32;
-            loss += share * net.loss_and_gradient(part, &mut (), &mut of_part);
+            loss += share * net.loss_and_gradient_on(communicator, part, &mut (), &mut of_part);
             let (kernel_part, gain_part) = of_part.split_at(kernels);
             by_kernel.iter_mut().zip(kernel_part).for_each(|(sum, part)| *sum += share * part);
             for (power, sum) in by_power.chunks_exact_mut(gain_part.len()).enumerate() {

@@ -21,7 +21,9 @@ use crate::{Embedding, Layout, Net, NetError};
 use candle_core::{DType, Device, Tensor};
 use rand::Rng;
 use rayon::prelude::*;
+use sde_core::{Communicator, Solo};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Channels that the net sees: the base's denoised field and the noised field.
 pub(crate) const INPUTS: usize = 2;
@@ -252,15 +254,53 @@ impl Net for OddUnet {
 
     fn workspace(&self) {}
 
-    /// The mean over samples and sites of the squared error. Samples are cut into chunks, each with a graph of its
-    /// own, and gradients are added in the order of the chunks.
+    /// The mean over samples and sites of the squared error.
     fn loss_and_gradient(&self, batch: &FieldBatch, (): &mut (), gradient: &mut [f32]) -> f32 {
+        self.loss_and_gradient_on(&Solo, batch, &mut (), gradient)
+    }
+
+    /// Samples are cut into chunks, each with a graph of its own, which are shared out among the processes; gradients are added
+    /// in the order of the chunks.
+    fn loss_and_gradient_on(
+        &self,
+        communicator: &dyn Communicator,
+        batch: &FieldBatch,
+        (): &mut (),
+        gradient: &mut [f32],
+    ) -> f32 {
+        let chunks = communicator.share(batch.samples().div_ceil(self.config.chunk()));
+        let parts = self.chunk_gradients(batch, chunks);
+        let size = self.parameters.len();
+        let all = if communicator.size() > 1 {
+            let bytes: Vec<u8> = parts.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let value = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("four bytes"));
+            communicator.gather(&bytes).iter().flat_map(|part| part.chunks_exact(4).map(value)).collect()
+        } else {
+            parts
+        };
+
+        assert_eq!(gradient.len(), size, "the gradient has one element per parameter");
+        let scale = 1.0 / (batch.samples() * self.config.fields.sites()) as f64;
+        gradient.fill(0.0);
+        let mut loss = 0.0;
+        for part in all.chunks_exact(size + 1) {
+            let (by_parameter, of_chunk) = part.split_at(size);
+            loss += scale * f64::from(of_chunk[0]);
+            gradient.iter_mut().zip(by_parameter).for_each(|(sum, part)| *sum += scale as f32 * part);
+        }
+        loss as f32
+    }
+}
+
+impl OddUnet {
+    /// The gradient of the summed squared error of every chunk by all parameters, and then the error itself.
+    fn chunk_gradients(&self, batch: &FieldBatch, chunks: Range<usize>) -> Vec<f32> {
         let (graph, variables) = OddUnetGraph::trainable(self, DType::F32, &Device::Cpu)
             .expect("parameters have the shapes of the layout");
         let [h, w] = self.config.fields.extents;
         let (sites, samples) = (h * w, batch.samples());
         let rows_of_chunk = self.config.chunk();
-        let chunk = |chunk: usize| -> candle_core::Result<(f64, Vec<Tensor>)> {
+        let chunk = |chunk: usize| -> candle_core::Result<Vec<f32>> {
             let rows = chunk * rows_of_chunk..samples.min((chunk + 1) * rows_of_chunk);
             let count = rows.len();
             let inputs = &batch.inputs[rows.start * INPUTS * sites..rows.end * INPUTS * sites];
@@ -270,30 +310,21 @@ impl Net for OddUnet {
             let log_noise = Tensor::from_slice(&batch.log_noise[rows], count, &Device::Cpu)?;
             let loss = (graph.forward(&inputs, &log_noise)? - target)?.sqr()?.sum_all()?;
             let gradients = loss.backward()?;
-            let by_tensor = variables.iter().map(|variable| match gradients.get(variable) {
-                Some(gradient) => gradient.flatten_all(),
-                None => variable.zeros_like()?.flatten_all(),
-            });
-            let by_tensor = by_tensor.collect::<candle_core::Result<_>>()?;
-            Ok((f64::from(loss.to_scalar::<f32>()?), by_tensor))
+            // Variables come in the order of the layout, which has no gaps.
+            let mut flat = Vec::with_capacity(self.parameters.len() + 1);
+            for variable in &variables {
+                match gradients.get(variable) {
+                    Some(gradient) => flat.extend(gradient.flatten_all()?.to_vec1::<f32>()?),
+                    None => flat.resize(flat.len() + variable.elem_count(), 0.0),
+                }
+            }
+            flat.push(loss.to_scalar()?);
+            Ok(flat)
         };
-        let chunks: Vec<_> = (0..samples.div_ceil(rows_of_chunk))
+        let parts: Vec<_> = chunks
             .into_par_iter()
             .map(|number| chunk(number).expect("shapes follow from the layout"))
             .collect();
-
-        assert_eq!(gradient.len(), self.parameters.len(), "the gradient has one element per parameter");
-        let scale = 1.0 / (samples * sites) as f64;
-        gradient.fill(0.0);
-        let mut loss = 0.0;
-        for (part, by_tensor) in chunks {
-            loss += scale * part;
-            for (spec, by_tensor) in self.layout.tensors().iter().zip(by_tensor) {
-                let by_tensor = by_tensor.to_vec1::<f32>().expect("gradients are single precision");
-                let place = &mut gradient[spec.range.clone()];
-                place.iter_mut().zip(&by_tensor).for_each(|(sum, part)| *sum += scale as f32 * part);
-            }
-        }
-        loss as f32
+        parts.concat()
     }
 }
