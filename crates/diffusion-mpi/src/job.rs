@@ -1,5 +1,8 @@
 //! Programs that end on all processes, or on none.
-#![expect(clippy::print_stderr, reason = "this is the layer of the programs: it reports failures to the user")]
+#![expect(
+    clippy::print_stderr,
+    reason = "this is the layer of the programs: it reports failures to the user"
+)]
 
 use crate::World;
 use sde_core::Communicator;
@@ -40,7 +43,10 @@ pub fn run(program: impl FnOnce(&World) -> Result<(), Box<dyn Error>>) -> ExitCo
 ///
 /// # Errors
 /// On all processes alike, if it could not.
-pub fn finish(world: &World, work: impl FnOnce() -> Result<(), Box<dyn Error>>) -> Result<(), Box<dyn Error>> {
+pub fn finish(
+    world: &World,
+    work: impl FnOnce() -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
     let failure = if world.is_first() { work().err() } else { None };
     let message = failure.map_or(String::new(), |error| error.to_string());
     match String::from_utf8_lossy(&world.gather(message.as_bytes())[0]) {

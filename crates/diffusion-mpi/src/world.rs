@@ -31,7 +31,9 @@ pub enum WorldError {
     #[error("MPI is in use by this process already")]
     InUse,
     /// The library was built for programs of one thread.
-    #[error("the MPI library can not be called from another thread than the first: found {found}, expected MPI_THREAD_SERIALIZED")]
+    #[error(
+        "the MPI library can not be called from another thread than the first: found {found}, expected MPI_THREAD_SERIALIZED"
+    )]
     Threads {
         /// What the library offers.
         found: &'static str,
@@ -86,7 +88,8 @@ impl Communicator for World {
         let mut lengths = vec![0_u64; self.size];
         world.all_gather_into(&(message.len() as u64), &mut lengths[..]);
         let longest = lengths.iter().copied().max().unwrap_or(0) as usize;
-        let mut messages: Vec<_> = lengths.iter().map(|length| Vec::with_capacity(*length as usize)).collect();
+        let mut messages: Vec<_> =
+            lengths.iter().map(|length| Vec::with_capacity(*length as usize)).collect();
 
         let piece = (self.at_once / self.size).max(1);
         let mut received = Vec::new();

@@ -19,8 +19,8 @@ fn action() -> Phi4 {
 }
 
 const RUNS: [Run; 2] = [
-    Run { configurations: 6400, seed: 3, start: None },
-    Run { configurations: 3000, seed: 3, start: Some(Start::Hot) },
+    Run { configurations: 6400, seed: 3, start: None, shard: (0, 1) },
+    Run { configurations: 3000, seed: 3, start: Some(Start::Hot), shard: (0, 1) },
 ];
 
 /// What the child does: all runs, each saved after every step and gone on with if it was begun.

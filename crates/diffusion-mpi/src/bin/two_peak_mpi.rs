@@ -93,7 +93,10 @@ fn measure(world: &World, options: &Options) -> Result<Vec<FlowPoint>, Box<dyn E
             let x = draw_rows(rows, 1, &first, |noise, x| model.fill(noise, x));
             let (process, rule) = (Forward(schedule), ExactTransition::default());
             let evolution = Evolution::new(&process, &rule, &grid, second).first_row(from);
-            gather_flow(world, evolve(x, CumulantFlow::every(&grid, 1), |x, flow| evolution.run(x.view_mut(), flow)))
+            gather_flow(
+                world,
+                evolve(x, CumulantFlow::every(&grid, 1), |x, flow| evolution.run(x.view_mut(), flow)),
+            )
         }
         Process::Backward => {
             let grid = TimeGrid::asinh(&schedule, 1.0, 0.0, 0.25, options.steps)?;

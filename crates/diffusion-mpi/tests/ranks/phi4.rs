@@ -1,14 +1,9 @@
 //! Lattice fields on several processes are those of one, whatever happens to the processes.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod common;
-
-use common::{bytes, mpirun, succeed};
+use crate::mpirun::{bytes, kill_one, mpirun, succeed};
 use lattice_phi4::{EnsembleReader, Lattice, Phi4, equilibrium};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_phi4_mpi");
 
@@ -44,24 +39,9 @@ fn any_number_of_processes_makes_the_same_ensemble() {
 #[test]
 fn a_job_whose_process_is_killed_ends_and_can_be_resumed() {
     let (broken, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let words = "--size 16 --hopping 0.21 --configs 20000 --protocol paper --seed 5 --save-every 0";
-    let mut job = phi4(3, words, broken.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let state = broken.path().join("checkpoint/part-000002.npy");
-    while !state.exists() {
-        assert!(Instant::now() < deadline && job.try_wait().unwrap().is_none(), "nothing is saved");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let victim = *children(job.id()).last().unwrap();
-    succeed(Command::new("kill").args(["-9", &victim.to_string()]));
-    let status = loop {
-        if let Some(status) = job.try_wait().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "the job goes on without one of its processes");
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    assert!(!status.success());
+    let words = "--size 8 --hopping 0.21 --configs 6000 --protocol paper --seed 5 --save-every 0";
+    let checkpoint = broken.path().join("checkpoint");
+    kill_one(&mut phi4(3, words, broken.path()), &checkpoint.join("part-000002.npy"));
     assert!(!broken.path().join("fields.npy").exists());
 
     let resumed = succeed(&mut phi4(2, words, broken.path()));
@@ -69,11 +49,5 @@ fn a_job_whose_process_is_killed_ends_and_can_be_resumed() {
     assert!(!report.contains(", 0 were there"), "{report}");
     succeed(&mut phi4(4, words, whole.path()));
     assert!(bytes(&broken.path().join("fields.npy")) == bytes(&whole.path().join("fields.npy")));
-    assert!(!broken.path().join("checkpoint").exists());
-}
-
-/// The processes that `parent` has started.
-fn children(parent: u32) -> Vec<u32> {
-    let output = Command::new("ps").args(["-o", "pid=", "--ppid", &parent.to_string()]).output().unwrap();
-    String::from_utf8_lossy(&output.stdout).split_whitespace().map(|word| word.parse().unwrap()).collect()
+    assert!(!checkpoint.exists());
 }

@@ -1,10 +1,6 @@
 //! Trajectories on several processes are those of one, to the last byte.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod common;
-
-use common::{bytes, mpirun, succeed};
+use crate::mpirun::{bytes, mpirun, succeed};
 use diffusion::{CumulantFlow, Evolution, draw};
 use sde_core::{ExactTransition, Forward, Noise, TimeGrid, TwoPeak, VarianceExpanding};
 
@@ -30,7 +26,16 @@ fn any_number_of_processes_finds_the_same() {
     // The first fills no leaf, the second is cut unevenly, the third has bins of more than a leaf.
     for trajectories in [5, 20_001, 601_234] {
         let run = |process: &str, size: usize| {
-            let words = ["--process", process, "--trajectories", &trajectories.to_string(), "--steps", "6", "--seed", "7"];
+            let words = [
+                "--process",
+                process,
+                "--trajectories",
+                &trajectories.to_string(),
+                "--steps",
+                "6",
+                "--seed",
+                "7",
+            ];
             succeed(mpirun(size, PROGRAM).args(words).arg("--out").arg(&file));
             bytes(&file)
         };
