@@ -23,6 +23,14 @@ pub struct Common {
     /// Folder for figures, curves and results.json [default: the example's name in out]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+
+    /// Print the contents of results.json in place of the table
+    #[arg(long)]
+    pub json: bool,
+
+    /// No progress and no closing words: errors, and the table or the JSON, are all that is printed
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 impl Common {
@@ -121,9 +129,11 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let args = parse(
-            "--seed 7 --threads 2 --out here --load net.pt --steps 50 --trajectories 1000 --full --paper",
+            "--seed 7 --threads 2 --out here --load net.pt --steps 50 --trajectories 1000 --full --paper --json \
+             --quiet",
         )
         .unwrap();
+        assert!(args.common.json && args.common.quiet);
         assert_eq!((args.common.seed, args.common.threads), (7, Some(2)));
         assert_eq!((args.steps, args.trajectories), (Some(50), Some(1000)));
         assert_eq!((args.common.out(), args.load.as_deref()), (Path::new("here"), Some(Path::new("net.pt"))));

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use crate::args::{Options, parse_from};
+use crate::args::{Common, Options, parse_from};
+use crate::output::Output;
 
 /// Any error that ends an example; `?` converts into it.
 pub type Failure = Box<dyn Error>;
@@ -25,6 +26,8 @@ pub fn run<O: Options>(
             return if answer.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
+    let Common { json, quiet, .. } = *options.common();
+    Output { json, quiet }.decide();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(options.common().threads.unwrap_or(0));
     match threads.build_global().map_err(Failure::from).and_then(|()| work(&options)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,7 +18,7 @@
 //!     let panel = Panel::new("Backward", "τ", "κ₄").line("learned", &[0.0, 1.0], &[0.0, -2.0]);
 //!     Figure::grid(1, 1, vec![panel]).save(&args.common.out().join("figure4.svg"))?;
 //!     results.write(args.common.out())?;
-//!     results.print_table();
+//!     results.print(false);
 //!     Ok(())
 //! }
 //! ```
@@ -37,6 +37,7 @@ mod conclude;
 mod curves;
 mod failure;
 mod figure;
+mod output;
 mod progress;
 mod results;
 mod row;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use crate::output::Output;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 const TEMPLATE: &str = "{prefix:24} {bar:32} {percent:>3} %  {rate}  {eta} left  {msg}";
@@ -30,7 +31,7 @@ impl Progress {
     /// A phase of `total` units, for example 20000 `steps`.
     pub fn new(phase: impl Into<Cow<'static, str>>, total: u64, unit: &'static str) -> Self {
         let (bar, phase) = (ProgressBar::new(total), phase.into());
-        if std::io::stderr().is_terminal() {
+        if std::io::stderr().is_terminal() && !Output::decided().quiet {
             let style = ProgressStyle::with_template(TEMPLATE)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .with_key("rate", move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
@@ -66,6 +67,9 @@ impl Progress {
     pub fn finish(self) {
         self.bar.finish_and_clear();
         let seconds = self.bar.elapsed().as_secs_f64();
+        if Output::decided().quiet {
+            return;
+        }
         eprintln!("{}", summary(&self.phase, self.bar.position(), self.unit, seconds));
     }
 }

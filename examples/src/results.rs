@@ -88,10 +88,16 @@ impl Results {
         Ok(write_json(&folder.join("results.json"), self)?)
     }
 
-    /// Prints the rows as a table: quantity, source, value with error, exact, pull in sigma, paper.
-    pub fn print_table(&self) {
+    /// Prints the rows as a table, with differences of more than three errors in red on a terminal (unless `NO_COLOR` is set), or what
+    /// [`write`](Self::write) writes.
+    pub fn print(&self, json: bool) {
         // The files are written by now: a reader that closed the pipe is no failure of the run.
-        let _ = std::io::stdout().lock().write_all(table::format(&self.rows).as_bytes());
+        let mut out = anstream::stdout().lock();
+        let _ = if json {
+            serde_json::to_writer_pretty(&mut out, self).map_err(Into::into).and_then(|()| writeln!(out))
+        } else {
+            out.write_all(table::format(&self.rows).as_bytes())
+        };
     }
 
     /// serde_json would write NaN as null, silently.

@@ -1,5 +1,7 @@
 //! The table an example ends with.
 
+use anstyle::{AnsiColor, Effects, Style};
+
 use crate::bracket::{bracket, significant};
 use crate::row::Row;
 
@@ -8,7 +10,12 @@ const HEADER: [&str; COLUMNS] = ["quantity", "source", "ours", "tau_int", "exact
 /// What stands where there is no number.
 const NONE: &str = "-";
 
-/// Columns as wide as their widest cell, words to the left and numbers to the right; none that is empty.
+/// Place of the pull, and the standard errors from which on it is shown in red.
+const PULL: usize = 5;
+const STRIKING: f64 = 3.0;
+const RED: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
+
+/// Columns as wide as their widest cell, words to the left and numbers to the right; none that is empty. Styles are ANSI sequences.
 pub(crate) fn format(rows: &[Row]) -> String {
     let mut lines = vec![HEADER.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));
@@ -21,14 +28,19 @@ pub(crate) fn format(rows: &[Row]) -> String {
     lines.insert(1, rule);
 
     let mut text = String::new();
-    for line in &lines {
+    // Two lines of heads come before the rows.
+    let striking = |line: usize| {
+        let row = line.checked_sub(2).and_then(|row| rows.get(row));
+        row.and_then(|row| row.pull).is_some_and(|pull| pull.abs() > STRIKING)
+    };
+    for (number, line) in lines.iter().enumerate() {
         let padded: Vec<String> = (line.iter().zip(widths).enumerate())
             .filter(|(column, _)| shown[*column])
-            .map(
-                |(column, (cell, width))| {
-                    if column < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-                },
-            )
+            .map(|(column, (cell, width))| match column {
+                0 | 1 => format!("{cell:<width$}"),
+                PULL if striking(number) => format!("{RED}{cell:>width$}{RED:#}"),
+                _ => format!("{cell:>width$}"),
+            })
             .collect();
         text.push_str(padded.join("  ").trim_end());
         text.push('\n');
@@ -74,5 +86,12 @@ quantity  source             ours  tau_int
 phi2      Monte Carlo  0.6222(12)      0.5
 ";
         assert_eq!(format(&chain), expected);
+    }
+
+    #[test]
+    fn large_differences_are_red() {
+        let of = |pull: f64| format(&[Row::new("a", "b", pull, 1.0).exact(0.0)]);
+        assert!(of(-3.1).contains("\u{1b}[1m\u{1b}[31m     -3.1\u{1b}[0m"), "{:?}", of(-3.1));
+        assert!(!of(2.9).contains('\u{1b}'));
     }
 }

@@ -11,7 +11,7 @@ use score_nets::{
     OddUnet, OddUnetConfig, OddUnetGraph, TrainError, Trainer, information_rates,
 };
 use sde_core::ndarray::{Array2, s};
-use sde_core::{Edm, NoiseSchedule, ScoreFn, ScoreModel, VariancePreserving};
+use sde_core::{Communicator, Edm, NoiseSchedule, ScoreFn, ScoreModel, Solo, Threads, VariancePreserving};
 use std::io;
 use std::ops::ControlFlow;
 
@@ -165,6 +165,22 @@ fn gradients_and_scores_do_not_depend_on_threads() {
     let mut part = Array2::zeros((5, 256));
     score.score(x.slice(s![31..36, ..]), 0.5, part.view_mut()).unwrap();
     assert!(part.iter().zip(whole.slice(s![31..36, ..])).all(|(a, b)| (a - b).abs() < 1e-6));
+}
+
+#[test]
+fn any_number_of_processes_trains_the_same_net() {
+    let (data, base) = (two_peak(200, 64, 1), two_peak_base());
+    let trained = |member: &dyn Communicator| {
+        let batches = FieldBatchesConfig { samples: 400, ..FieldBatchesConfig::default() };
+        let source = FieldBatches::new(&data, &base, two_peak_scales([8, 8]), batches).unwrap();
+        let start = OddUnet::new(small([8, 8]), &mut Pcg64::seed_from_u64(3)).unwrap();
+        Trainer::new(start, source, settings(5, PEAK)).unwrap().on(member).train(&mut go_on).unwrap().net
+    };
+    let alone = trained(&Solo);
+    for size in [1, 2, 3, 4] {
+        let found = Threads::run(size, |member| trained(member));
+        assert!(found.iter().all(|net| *net == alone), "{size}");
+    }
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use kuva::backend::svg::SvgBackend;
 use kuva::render::render::{PathData, Primitive, Scene, TextAnchor};
 
+use super::Colour;
 use super::axis::Axis;
 use super::legend;
 use super::panel::{Corner, Layer, Panel, Shape};
-use super::shapes::{cell, dot, label, line, rectangle, text_width};
+use super::shapes::{cell, label, line, marker, rectangle, text_width};
 
 /// Size of a panel with its labels, and what they take above and below the axes, in pixels.
 const CELL: (f64, f64) = (410.0, 330.0);
@@ -160,7 +161,7 @@ fn axes(panel: &Panel, frame: &Frame, style: &Style, scene: &mut Scene) {
     marks(&x, &y, frame, style, out);
     for layer in &panel.layers {
         if let Shape::Markers(points) = &layer.shape {
-            markers(points, &x, &y, layer.colour.hex(), out);
+            markers(points, &x, &y, layer.colour, out);
         }
     }
 }
@@ -198,10 +199,12 @@ fn clipped(layer: &Layer, x: &Axis, y: &Axis, style: &Style, out: &mut Vec<Primi
     let colour = layer.colour.hex();
     match &layer.shape {
         Shape::Line { points, dashed } => {
-            let dashes = dashed.then_some("6 4");
+            let dashes = if *dashed { Some("6 4") } else { layer.colour.dashes() };
             polyline(points, x, y, colour, style.stroke, dashes, out);
         }
-        Shape::Steps(points) => polyline(points, x, y, colour, style.stroke, None, out),
+        Shape::Steps(points) => {
+            polyline(points, x, y, colour, style.stroke, layer.colour.dashes(), out);
+        }
         Shape::Band(points) => band(points, x, y, colour, out),
         Shape::Reference(value) => {
             if let Some(place) = y.place(*value) {
@@ -214,7 +217,7 @@ fn clipped(layer: &Layer, x: &Axis, y: &Axis, style: &Style, out: &mut Vec<Primi
 }
 
 /// Markers lie on top of the frame, whole, and only those whose middle is inside; their bars end at the frame.
-fn markers(points: &[(f64, f64, f64)], x: &Axis, y: &Axis, colour: &str, out: &mut Vec<Primitive>) {
+fn markers(points: &[(f64, f64, f64)], x: &Axis, y: &Axis, colour: Colour, out: &mut Vec<Primitive>) {
     for &(abscissa, value, error) in points {
         let inside =
             |axis: &Axis, place: &f64| (axis.start.min(axis.end)..=axis.start.max(axis.end)).contains(place);
@@ -225,9 +228,9 @@ fn markers(points: &[(f64, f64, f64)], x: &Axis, y: &Axis, colour: &str, out: &m
             // On a logarithmic axis the lower end may have no place.
             let low = y.place(value - error).map_or(y.start, |place| place.min(y.start));
             let high = y.place(value + error).map_or(y.end, |place| place.max(y.end));
-            out.push(line((centre, low), (centre, high), colour, 1.2, None));
+            out.push(line((centre, low), (centre, high), colour.hex(), 1.2, None));
         }
-        out.push(dot(centre, middle, colour));
+        out.push(marker(centre, middle, colour));
     }
 }
 

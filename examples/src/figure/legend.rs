@@ -4,7 +4,7 @@ use kuva::render::render::Primitive;
 
 use super::draw::{Frame, Style};
 use super::panel::{Corner, Layer, Shape};
-use super::shapes::{dot, line, rectangle, text, text_width};
+use super::shapes::{line, marker, rectangle, text, text_width};
 
 const SWATCH: f64 = 22.0;
 const GAP: f64 = 6.0;
@@ -44,9 +44,10 @@ fn swatch(layer: &Layer, left: f64, middle: f64, out: &mut Vec<Primitive>) {
     if let Shape::Markers(_) = layer.shape {
         let centre = left + 0.5 * SWATCH;
         out.push(line((centre, middle - 6.0), (centre, middle + 6.0), colour, 1.2, None));
-        out.push(dot(centre, middle, colour));
+        out.push(marker(centre, middle, layer.colour));
         return;
     }
-    let dashes = matches!(layer.shape, Shape::Line { dashed: true, .. }).then_some("5 3");
+    let exact = matches!(layer.shape, Shape::Line { dashed: true, .. });
+    let dashes = if exact { Some("5 3") } else { layer.colour.dashes() };
     out.push(line((left, middle), (left + SWATCH, middle), colour, 2.0, dashes));
 }

@@ -1,12 +1,33 @@
 //! The shapes that figures are made of, in pixels.
 
-use kuva::render::render::{Primitive, TextAnchor};
+use kuva::render::render::{PathData, Primitive, TextAnchor};
 
-/// A filled marker.
-pub(super) fn dot(cx: f64, cy: f64, colour: &str) -> Primitive {
-    let fill = colour.into();
-    Primitive::Circle { cx, cy, r: 2.6, fill, fill_opacity: None, stroke: None, stroke_width: None }
+use super::Colour;
+
+/// The marker of a colour.
+pub(super) fn marker(cx: f64, cy: f64, colour: Colour) -> Primitive {
+    let (corners, filled) = colour.marker();
+    let ink = colour.hex();
+    let (fill, stroke, width) = if filled { (ink, None, 0.0) } else { ("white", Some(ink), 1.3) };
+    if corners.is_empty() {
+        let (fill, stroke) = (fill.into(), stroke.map(Into::into));
+        let stroke_width = Some(width).filter(|_| !filled);
+        return Primitive::Circle { cx, cy, r: MARKER, fill, fill_opacity: None, stroke, stroke_width };
+    }
+    let places: Vec<String> =
+        corners.iter().map(|(x, y)| format!("{:.2} {:.2}", cx + MARKER * x, cy + MARKER * y)).collect();
+    Primitive::Path(Box::new(PathData {
+        d: format!("M {} Z", places.join(" L ")),
+        fill: Some(fill.into()),
+        stroke: stroke.unwrap_or("none").into(),
+        stroke_width: width,
+        opacity: None,
+        stroke_dasharray: None,
+    }))
 }
+
+/// Size of a marker, the radius of a circle.
+const MARKER: f64 = 2.8;
 
 /// A straight line; `dashes` are lengths of strokes and gaps.
 pub(super) fn line(
