@@ -18,7 +18,12 @@ ci:
 # Formatting and lints
 lint:
     cargo fmt --all --check
-    cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --all-targets -- -D warnings
+
+# The programs for many processes; installs MPI
+mpi:
+    scripts/install-mpi.sh
+    cargo test --release -p diffusion-mpi
 
 # Criterion benches of the hot kernels
 bench *args:

@@ -2,10 +2,21 @@
 //!
 //! Simulates an ensemble, in equilibrium or by the published protocol, prints observables with errors and autocorrelation
 //! times, and certifies that it is in equilibrium, or not.
+//!
+//! Many jobs can share the work: each is started with the same options, a `--shard` and an `--out` of its own, and one with
+//! `--merge` and the folders of all makes of them what a single job would have made, to the last byte.
+
+use std::path::{Path, PathBuf};
 
 use cumulants::GammaMethod;
-use examples::lattice::{CHECKPOINT, Ensemble, LatticeArgs, forget, magnetisation_panel, simulate, table};
-use examples::{Corner, Failure, Figure, Panel, Row, check_writable, conclude, run, write_csv, write_json};
+use examples::lattice::{
+    CHECKPOINT, Ensemble, LatticeArgs, Shard, forget, magnetisation_panel, merge, simulate, simulate_shard,
+    table,
+};
+use examples::{
+    Common, Corner, Failure, Figure, Options, Panel, Row, check_writable, conclude, run, write_csv,
+    write_json,
+};
 use lattice_phi4::{EnsembleWriter, Observable, Orbits, Phi4, Primary, Provenance, Verdict, propagator};
 
 /// Configurations without `--configs`.
@@ -17,15 +28,48 @@ fn main() -> std::process::ExitCode {
     run("phi4_hmc", "Scalar phi^4 on the lattice: observables with errors, and a certificate", work)
 }
 
+/// The options.
+#[derive(Clone, Debug, clap::Args)]
+struct HmcArgs {
+    #[command(flatten)]
+    lattice: LatticeArgs,
+
+    /// Make this part of the ensemble only: 2/5 is the third of five jobs
+    #[arg(long, value_name = "I/N", conflicts_with = "merge")]
+    shard: Option<Shard>,
+
+    /// Put together what jobs with a --shard have left in these folders
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    merge: Vec<PathBuf>,
+}
+
+impl Options for HmcArgs {
+    fn common(&mut self) -> &mut Common {
+        &mut self.lattice.common
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "the certificate is the answer of the program")]
-fn work(args: &LatticeArgs) -> Result<(), Failure> {
+fn work(all: &HmcArgs) -> Result<(), Failure> {
+    let args = &all.lattice;
     let out = args.common.out();
     check_writable(out)?;
     let action = args.action()?;
     let configs = args.configs.unwrap_or(CONFIGS);
     let mut results = args.results("phi4_hmc");
     let checkpoint = out.join(CHECKPOINT);
-    let ensemble = simulate(&action, args.protocol, configs, args.common.seed, Some(&checkpoint))?;
+    let (protocol, seed) = (args.protocol, args.common.seed);
+    if let Some(shard) = all.shard {
+        simulate_shard(&action, protocol, configs, seed, &checkpoint, shard)?;
+        println!("Shard {} of {} is in {}, for --merge.", shard.part, shard.parts, out.display());
+        return Ok(());
+    }
+    let ensemble = if all.merge.is_empty() {
+        simulate(&action, protocol, configs, seed, Some(&checkpoint))?
+    } else {
+        let folders: Vec<_> = all.merge.iter().map(|folder| folder.join(CHECKPOINT)).collect();
+        merge(&action, protocol, configs, seed, &folders)?
+    };
     let simulation = &ensemble.simulation;
     let verdict = match ensemble.certificate.verdict {
         Verdict::Pass => "pass",
@@ -99,7 +143,7 @@ fn history_panel(ensemble: &Ensemble) -> Panel {
 }
 
 /// `1/G(p)` against the lattice momentum squared, which is a straight line in the free theory; also as a table.
-fn propagator_panel(action: &Phi4, ensemble: &Ensemble, out: &std::path::Path) -> Result<Panel, Failure> {
+fn propagator_panel(action: &Phi4, ensemble: &Ensemble, out: &Path) -> Result<Panel, Failure> {
     let lattice = action.lattice();
     let orbits = Orbits::new(lattice);
     let rows = propagator(lattice, ensemble.simulation.fields.view());

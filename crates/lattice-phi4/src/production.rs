@@ -1,23 +1,28 @@
 //! Ensembles in the making, which can be stopped and resumed.
 //!
 //! A [`Production`] is all the state there is between two configurations. Saved to a folder it consists of numbered parts,
-//! ensembles themselves, which never change once they are written, and of `state.json`, which says how many of them there are
-//! is sealed by its SHA-256 as the metadata of an ensemble are, and is replaced as a whole: whenever the program is killed, the folder holds the last state that was saved, or the one
-//! before. Going on from there gives the same configurations, bit for bit, as if nothing had happened.
+//! ensembles themselves, which never change once they are written, and of `state.json`, which says how many of them there are,
+//! is sealed by its SHA-256 as the metadata of an ensemble are, and is replaced as a whole: whenever the program is killed, the
+//! folder holds the last state that was saved, or the one before. Going on from there gives the same configurations, bit for bit, as if nothing had happened.
+//!
+//! A [`Run`] can be cut into shards, a part of the chains each, which are made and saved by jobs that know nothing of each other;
+//! [`Production::merge`] puts them together.
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::ensemble::{replace_sealed, sealed};
 use crate::protocol::{CHAINS, PAPER, published, thermalise};
+use crate::update::LANES;
 use crate::{
     Chains, EnsembleError, EnsembleReader, EnsembleWriter, Hmc, Phi4, ProtocolError, Provenance, Simulation,
     Start, Update, Wolff,
 };
-use ndarray::{Array2, ArrayView2};
-use sde_core::{Communicator, Solo};
+use ndarray::{Array2, ArrayView2, s};
+use sde_core::{Communicator, Solo, share};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Chains of the published protocol that are run at once: a multiple of eight.
 const TOGETHER: usize = 256;
@@ -59,16 +64,17 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Production {
     run: Run,
-    kind: Kind,
-    sweeps: u64,
-    thermalisation: u64,
-    acceptance: f64,
-    energy_errors: Vec<f64>,
-    sites: usize,
+    pub(crate) kind: Kind,
+    pub(crate) sweeps: u64,
+    pub(crate) thermalisation: u64,
+    /// Accepted trajectories.
+    pub(crate) accepted: f64,
+    pub(crate) energy_errors: Vec<f64>,
+    pub(crate) sites: usize,
     /// The chains as they were before the first configuration, then all configurations in the order in which they came.
-    fields: Vec<f64>,
+    pub(crate) fields: Vec<f64>,
     /// Rows of `fields` before the first configuration.
-    starts: usize,
+    pub(crate) starts: usize,
     /// Rows of `fields` that are saved, and in how many parts.
     saved: usize,
     parts: usize,
@@ -77,23 +83,49 @@ pub struct Production {
 /// What was asked for: two runs with the same answers are the same run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// Configurations, as many as will be there.
+    /// Configurations of all shards, as many as will be there.
     pub configurations: usize,
     /// Seed.
     pub seed: u64,
     /// The start of the published protocol; none for equilibrium.
     pub start: Option<Start>,
+    /// Which shard it is, and of how many: number 0 of 1 is the whole.
+    pub shard: (usize, usize),
 }
 
 impl Run {
     /// Of [`equilibrium`](crate::equilibrium).
     pub fn equilibrium(configurations: usize, seed: u64) -> Self {
-        Self { configurations: configurations.next_multiple_of(CHAINS), seed, start: None }
+        Self { configurations: configurations.next_multiple_of(CHAINS), seed, start: None, shard: (0, 1) }
     }
 
     /// Of [`paper`](crate::paper).
     pub fn paper(configurations: usize, start: Start, seed: u64) -> Self {
-        Self { configurations, seed, start: Some(start) }
+        Self { configurations, seed, start: Some(start), shard: (0, 1) }
+    }
+
+    /// Shard number `part` of `parts`: a part of the chains, which come in eights. In equilibrium every shard brings all 32 chains there
+    /// and goes on with its own.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Shard`] unless `part` is below `parts`, and each shard has a chain.
+    pub fn shard(self, part: usize, parts: usize) -> Result<Self, ProtocolError> {
+        let most = self.all_chains().div_ceil(LANES);
+        if part >= parts || parts > most {
+            return Err(ProtocolError::Shard { part, parts, most });
+        }
+        Ok(Self { shard: (part, parts), ..self })
+    }
+
+    pub(crate) fn all_chains(&self) -> usize {
+        if self.start.is_none() { CHAINS } else { self.configurations }
+    }
+
+    /// Numbers of the chains of this shard.
+    pub(crate) fn chains(&self) -> Range<usize> {
+        let (part, parts) = self.shard;
+        let eights = share(self.all_chains().div_ceil(LANES), part, parts);
+        eights.start * LANES..(eights.end * LANES).min(self.all_chains())
     }
 
     /// A production without a configuration.
@@ -114,8 +146,8 @@ impl Run {
         action: &Phi4,
     ) -> Result<Production, ProtocolError> {
         match self.start {
-            None => Production::thermalised(communicator, action, self.configurations, self.seed),
-            Some(start) => Production::paper(action, self.configurations, start, self.seed),
+            None => Production::thermalised(communicator, action, self),
+            Some(start) => Production::from_start(action, self, start),
         }
     }
 }
@@ -126,22 +158,18 @@ impl Production {
     /// # Errors
     /// As [`equilibrium`](crate::equilibrium).
     pub fn equilibrium(action: &Phi4, configurations: usize, seed: u64) -> Result<Self, ProtocolError> {
-        Self::thermalised(&Solo, action, configurations, seed)
+        Self::thermalised(&Solo, action, Run::equilibrium(configurations, seed))
     }
 
-    fn thermalised(
-        communicator: &dyn Communicator,
-        action: &Phi4,
-        configurations: usize,
-        seed: u64,
-    ) -> Result<Self, ProtocolError> {
-        if configurations < 4 * CHAINS {
-            return Err(ProtocolError::TooFew { found: configurations, needed: 4 * CHAINS });
+    fn thermalised(communicator: &dyn Communicator, action: &Phi4, run: Run) -> Result<Self, ProtocolError> {
+        if run.configurations < 4 * CHAINS {
+            return Err(ProtocolError::TooFew { found: run.configurations, needed: 4 * CHAINS });
         }
-        let (chains, kind, thermalisation) = thermalise(communicator, action, seed)?;
-        let mut new = Self::new(action, Run::equilibrium(configurations, seed), kind);
-        new.fields = chains.fields.into_raw_vec_and_offset().0;
-        (new.sweeps, new.thermalisation, new.starts) = (chains.sweeps, thermalisation, CHAINS);
+        let (chains, kind, thermalisation) = thermalise(communicator, action, run.seed)?;
+        let mut new = Self::new(action, run, kind);
+        let here = run.chains();
+        new.fields = chains.fields.slice(s![here.clone(), ..]).iter().copied().collect();
+        (new.sweeps, new.thermalisation, new.starts) = (chains.sweeps, thermalisation, here.len());
         Ok(new)
     }
 
@@ -155,21 +183,25 @@ impl Production {
         start: Start,
         seed: u64,
     ) -> Result<Self, ProtocolError> {
-        if configurations < 4 {
-            return Err(ProtocolError::TooFew { found: configurations, needed: 4 });
+        Self::from_start(action, Run::paper(configurations, start, seed), start)
+    }
+
+    fn from_start(action: &Phi4, run: Run, start: Start) -> Result<Self, ProtocolError> {
+        if run.configurations < 4 {
+            return Err(ProtocolError::TooFew { found: run.configurations, needed: 4 });
         }
-        let mut new = Self::new(action, Run::paper(configurations, start, seed), Kind::Paper { start });
+        let mut new = Self::new(action, run, Kind::Paper { start });
         new.thermalisation = PAPER.0;
         Ok(new)
     }
 
-    fn new(action: &Phi4, run: Run, kind: Kind) -> Self {
+    pub(crate) fn new(action: &Phi4, run: Run, kind: Kind) -> Self {
         Self {
             run,
             kind,
             sweeps: 0,
             thermalisation: 0,
-            acceptance: 0.0,
+            accepted: 0.0,
             energy_errors: Vec::new(),
             sites: action.lattice().volume(),
             fields: Vec::new(),
@@ -189,9 +221,9 @@ impl Production {
         self.fields.len() / self.sites - self.starts
     }
 
-    /// Configurations that will be there.
+    /// Configurations that will be there: of its shard, if it is one.
     pub fn configurations(&self) -> usize {
-        self.run.configurations
+        self.run.configurations / self.run.all_chains() * self.run.chains().len()
     }
 
     /// Makes the next configurations: one of each chain in equilibrium, up to 256 by the published protocol. Nothing if all
@@ -213,28 +245,30 @@ impl Production {
         communicator: &dyn Communicator,
         action: &Phi4,
     ) -> Result<(), ProtocolError> {
-        let left = self.run.configurations.saturating_sub(self.done());
+        let left = self.configurations().saturating_sub(self.done());
         if left == 0 {
             return Ok(());
         }
+        let here = self.run.chains();
         match self.kind {
             Kind::Equilibrium { hmc, wolff, spacing } => {
-                let last = self.fields.len() - CHAINS * self.sites;
-                let fields = Array2::from_shape_vec((CHAINS, self.sites), self.fields[last..].to_vec())
+                let last = self.fields.len() - here.len() * self.sites;
+                let fields = Array2::from_shape_vec((here.len(), self.sites), self.fields[last..].to_vec())
                     .expect("the last rows are the chains");
-                let mut chains = Chains::resumed(fields, self.sweeps, self.run.seed);
+                let chains = Chains::resumed(fields, self.sweeps, self.run.seed);
+                let mut chains = chains.numbered_from(here.start);
                 let schedule: [&dyn Update; 2] = [&wolff, &hmc];
                 let summary = chains.run_on(communicator, action, &schedule, spacing);
-                self.acceptance += summary.acceptance[1] * CHAINS as f64;
+                self.accepted += accepted(summary.acceptance[1], here.len(), spacing);
                 self.energy_errors.extend(summary.energy_errors.row(spacing as usize - 1));
                 self.sweeps = chains.sweeps;
                 self.fields.extend(chains.fields);
             }
             Kind::Paper { start } => {
-                let count = left.min(TOGETHER);
-                let (done, seed) = (self.done(), self.run.seed);
-                let (chains, last, acceptance) = published(communicator, action, done, count, start, seed)?;
-                self.acceptance += acceptance * count as f64;
+                let count = left.min(TOGETHER * communicator.size());
+                let (first, seed) = (here.start + self.done(), self.run.seed);
+                let (chains, last, acceptance) = published(communicator, action, first, count, start, seed)?;
+                self.accepted += accepted(acceptance, count, PAPER.0);
                 self.energy_errors.extend(last);
                 self.fields.extend(chains.fields);
             }
@@ -246,11 +280,11 @@ impl Production {
     pub fn finish(self) -> Simulation {
         let (done, sites) = (self.done(), self.sites);
         let rows = &self.fields[self.starts * sites..];
-        let acceptance = self.acceptance / done.max(1) as f64;
         let (chains, spacing) = match self.kind {
-            Kind::Equilibrium { spacing, .. } => (CHAINS, spacing),
+            Kind::Equilibrium { spacing, .. } => (self.starts, spacing),
             Kind::Paper { .. } => (done, self.thermalisation),
         };
+        let acceptance = self.accepted / (done.max(1) as f64 * spacing as f64);
         let per_chain = done / chains.max(1);
         let order = (0..chains).flat_map(|chain| (0..per_chain).map(move |draw| draw * chains + chain));
         let mut fields = Array2::zeros((done, sites));
@@ -292,7 +326,7 @@ impl Production {
             kind: self.kind,
             sweeps: self.sweeps,
             thermalisation: self.thermalisation,
-            acceptance: self.acceptance,
+            accepted: self.accepted,
             starts: self.starts,
             rows,
             parts,
@@ -311,19 +345,18 @@ impl Production {
     /// # Errors
     /// [`EnsembleError`] for files that are damaged or missing.
     pub fn resume(action: &Phi4, run: Run, folder: &Path) -> Result<Option<Self>, EnsembleError> {
-        let file = folder.join(STATE);
-        let mut json = match fs::read(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(|source| EnsembleError::read(&file, source))?,
-        };
-        let state: State = sealed(&file, FORMAT, &mut json)?;
-        drop(json);
-        let same_action =
-            state.couplings == action.couplings() && state.extents == action.lattice().extents();
-        if state.run != run || !same_action {
-            return Ok(None);
+        match State::read(folder)? {
+            Some(state) if state.run == run && state.is_of(action) => {
+                Self::restore(action, state, folder).map(Some)
+            }
+            _ => Ok(None),
         }
-        let mut resumed = Self::new(action, run, state.kind);
+    }
+
+    /// Reads the parts that belong to a state.
+    pub(crate) fn restore(action: &Phi4, state: State, folder: &Path) -> Result<Self, EnsembleError> {
+        let file = folder.join(STATE);
+        let mut resumed = Self::new(action, state.run, state.kind);
         for number in 0..state.parts {
             let file = part(folder, number);
             let reader = EnsembleReader::open(&file)?;
@@ -334,42 +367,65 @@ impl Production {
             resumed.fields.extend(reader.read_all()?);
         }
         let found = resumed.fields.len() / resumed.sites;
-        let chains = if state.starts == 0 { 1 } else { state.starts };
-        let begun = if run.start.is_none() { CHAINS } else { 0 };
-        let whole = state.starts == begun
-            && state.rows >= begun
-            && (state.rows - begun).is_multiple_of(chains)
-            && matches!(state.kind, Kind::Equilibrium { .. }) == run.start.is_none();
+        let equilibrium = matches!(state.kind, Kind::Equilibrium { .. });
+        let (starts, chains) =
+            if equilibrium { (state.run.chains().len(), state.run.chains().len()) } else { (0, 1) };
+        let whole = state.starts == starts
+            && state.rows >= starts
+            && (state.rows - starts).is_multiple_of(chains)
+            && equilibrium == state.run.start.is_none();
         if found != state.rows || !whole || state.energy_errors.len() + state.starts != state.rows {
             return Err(EnsembleError::Count { file, expected: state.rows, found });
         }
-        let State { sweeps, thermalisation, acceptance, starts, rows, parts, energy_errors, .. } = state;
-        (resumed.sweeps, resumed.thermalisation, resumed.acceptance) = (sweeps, thermalisation, acceptance);
+        let State { sweeps, thermalisation, accepted, starts, rows, parts, energy_errors, .. } = state;
+        (resumed.sweeps, resumed.thermalisation, resumed.accepted) = (sweeps, thermalisation, accepted);
         (resumed.starts, resumed.saved, resumed.parts) = (starts, rows, parts);
         resumed.energy_errors = energy_errors;
-        Ok(Some(resumed))
+        Ok(resumed)
     }
+}
+
+/// How many trajectories were accepted: a whole number, so that sums of it do not depend on how they are cut.
+fn accepted(acceptance: f64, chains: usize, trajectories: u64) -> f64 {
+    (acceptance * chains as f64 * trajectories as f64).round()
 }
 
 /// The file that is replaced last.
 const STATE: &str = "state.json";
 
-fn part(folder: &Path, number: usize) -> std::path::PathBuf {
+fn part(folder: &Path, number: usize) -> PathBuf {
     folder.join(format!("part-{number:06}.npy"))
 }
 
+/// All but the configurations.
 #[derive(Serialize, Deserialize)]
-struct State {
+pub(crate) struct State {
     format: u32,
-    couplings: crate::Couplings,
-    extents: Vec<usize>,
-    run: Run,
+    pub(crate) couplings: crate::Couplings,
+    pub(crate) extents: Vec<usize>,
+    pub(crate) run: Run,
     kind: Kind,
     sweeps: u64,
     thermalisation: u64,
-    acceptance: f64,
+    accepted: f64,
     starts: usize,
     rows: usize,
     parts: usize,
     energy_errors: Vec<f64>,
+}
+
+impl State {
+    /// What was saved to a folder, if anything was.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, EnsembleError> {
+        let file = folder.join(STATE);
+        let mut json = match fs::read(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|source| EnsembleError::read(&file, source))?,
+        };
+        sealed(&file, FORMAT, &mut json).map(Some)
+    }
+
+    pub(crate) fn is_of(&self, action: &Phi4) -> bool {
+        self.couplings == action.couplings() && self.extents == action.lattice().extents()
+    }
 }

@@ -61,6 +61,18 @@ pub enum ProtocolError {
         /// What is needed.
         needed: usize,
     },
+    /// A run cannot be cut like this.
+    #[error(
+        "shard {part} of {parts}: expected a number below that of the shards, of which there can be {most}"
+    )]
+    Shard {
+        /// Number of the shard.
+        part: usize,
+        /// Number of shards.
+        parts: usize,
+        /// The most that there can be: each has eight chains, or what is left of them.
+        most: usize,
+    },
     /// A parameter of an update.
     #[error(transparent)]
     Phi4(#[from] Phi4Error),

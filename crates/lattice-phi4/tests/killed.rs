@@ -15,8 +15,8 @@ fn action() -> Phi4 {
 }
 
 const RUNS: [Run; 2] = [
-    Run { configurations: 640, seed: 3, start: None },
-    Run { configurations: 2000, seed: 3, start: Some(Start::Hot) },
+    Run { configurations: 640, seed: 3, start: None, shard: (0, 1) },
+    Run { configurations: 2000, seed: 3, start: Some(Start::Hot), shard: (0, 1) },
 ];
 
 /// Saved after every step, and gone on with if it was begun.

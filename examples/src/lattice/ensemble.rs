@@ -1,11 +1,11 @@
 //! Ensembles by their protocol, measured and certified.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lattice_phi4::{Certificate, Evidence, Measurements, Phi4, Production, Run, Simulation, Start};
 
-use super::Protocol;
+use super::{Protocol, Shard};
 use crate::{Failure, Progress};
 
 /// Folder of what is saved on the way.
@@ -39,29 +39,76 @@ pub fn simulate(
     seed: u64,
     folder: Option<&Path>,
 ) -> Result<Ensemble, Failure> {
+    let runs = runs(protocol, configs, seed);
+    let made = runs.iter().map(|(run, name)| {
+        Ok(produce(action, *run, folder.map(|folder| folder.join(name)).as_deref())?.finish())
+    });
+    ensemble(action, protocol, made.collect::<Result<_, Failure>>()?)
+}
+
+/// Makes one of several [`Shard`]s of what [`simulate`] makes, and leaves it in `folder`.
+///
+/// # Errors
+/// As [`simulate`], and for more shards than there can be.
+pub fn simulate_shard(
+    action: &Phi4,
+    protocol: Protocol,
+    configs: usize,
+    seed: u64,
+    folder: &Path,
+    shard: Shard,
+) -> Result<(), Failure> {
+    for (run, name) in runs(protocol, configs, seed) {
+        produce(action, run.shard(shard.part, shard.parts)?, Some(&folder.join(name)))?;
+    }
+    Ok(())
+}
+
+/// Puts the shards together that were left in `folders`: what [`simulate`] would have made, bit for bit.
+///
+/// # Errors
+/// [`MergeError`](lattice_phi4::MergeError) for shards that do not make up the whole.
+pub fn merge(
+    action: &Phi4,
+    protocol: Protocol,
+    configs: usize,
+    seed: u64,
+    folders: &[PathBuf],
+) -> Result<Ensemble, Failure> {
+    let runs = runs(protocol, configs, seed);
+    let merged = runs.iter().map(|(run, name)| {
+        let folders: Vec<_> = folders.iter().map(|folder| folder.join(name)).collect();
+        Ok(Production::merge(action, *run, &folders)?.finish())
+    });
+    ensemble(action, protocol, merged.collect::<Result<_, Failure>>()?)
+}
+
+/// What there is to simulate, and the names of the folders where it is saved.
+fn runs(protocol: Protocol, configs: usize, seed: u64) -> Vec<(Run, &'static str)> {
+    match protocol {
+        Protocol::Equilibrium => vec![(Run::equilibrium(configs, seed), "equilibrium")],
+        Protocol::Paper => vec![
+            (Run::paper(configs, Start::Hot, seed), "hot"),
+            (Run::paper(configs.min(COLD), Start::Cold, seed), "cold"),
+        ],
+    }
+}
+
+/// Measures what the [`runs`] have made, and certifies the first.
+fn ensemble(action: &Phi4, protocol: Protocol, made: Vec<Simulation>) -> Result<Ensemble, Failure> {
     let measure = |simulation: &Simulation| {
         let mut measured = Measurements::new(action.lattice());
         measured.extend(simulation.fields.view());
         measured
     };
-    let made = |run: Run, name: &str| produce(action, run, folder.map(|folder| folder.join(name)).as_deref());
-    let (simulation, hot, cold, per_chain) = match protocol {
-        Protocol::Equilibrium => {
-            let simulation = made(Run::equilibrium(configs, seed), "equilibrium")?;
-            let measured = measure(&simulation);
-            let (all, half) = (measured.len(), measured.len() / 2);
-            let per_chain = simulation.per_chain();
-            (simulation, measured.part(0..half), measured.part(half..all), per_chain)
-        }
-        Protocol::Paper => {
-            let simulation = made(Run::paper(configs, Start::Hot, seed), "hot")?;
-            let cold = made(Run::paper(configs.min(COLD), Start::Cold, seed), "cold")?;
-            let measured = measure(&simulation);
-            let per_chain = measured.len();
-            (simulation, measured, measure(&cold), per_chain)
-        }
-    };
+    let mut made = made.into_iter();
+    let simulation = made.next().ok_or("nothing was simulated")?;
     let measured = measure(&simulation);
+    let (all, half) = (measured.len(), measured.len() / 2);
+    let (per_chain, hot, cold) = match (protocol, made.next()) {
+        (Protocol::Paper, Some(cold)) => (all, measured.clone(), measure(&cold)),
+        _ => (simulation.per_chain(), measured.part(0..half), measured.part(half..all)),
+    };
     let energy_errors = &simulation.energy_errors;
     let evidence = Evidence { ensemble: &measured, per_chain, hot: &hot, cold: &cold, energy_errors };
     let certificate = Certificate::new(action, &evidence)?;
@@ -82,7 +129,7 @@ pub fn forget(folder: &Path) -> Result<(), Failure> {
 }
 
 /// Runs a simulation behind a progress bar, from where it was left.
-fn produce(action: &Phi4, run: Run, folder: Option<&Path>) -> Result<Simulation, Failure> {
+fn produce(action: &Phi4, run: Run, folder: Option<&Path>) -> Result<Production, Failure> {
     let saved = match folder {
         Some(folder) => Production::resume(action, run, folder)?,
         None => None,
@@ -94,7 +141,7 @@ fn produce(action: &Phi4, run: Run, folder: Option<&Path>) -> Result<Simulation,
         folder.map_or(Ok(()), forget)?;
         run.begin(action)?
     };
-    let progress = Progress::new("ensemble", run.configurations as u64, "configurations");
+    let progress = Progress::new("ensemble", production.configurations() as u64, "configurations");
     progress.advance(production.done() as u64);
     let mut last = Instant::now();
     while production.done() < production.configurations() {
@@ -110,7 +157,7 @@ fn produce(action: &Phi4, run: Run, folder: Option<&Path>) -> Result<Simulation,
         production.save(action, folder)?;
     }
     progress.finish();
-    Ok(production.finish())
+    Ok(production)
 }
 
 const BETWEEN_SAVES: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
 //! Learning the score of an ensemble by perturbation theory, and drawing from it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use diffusion::Evolution;
@@ -210,11 +211,31 @@ pub fn draw<M: ScoreModel + Sync>(
     seed: u64,
     watch: &mut dyn FnMut(f64, &Array2<f64>),
 ) -> Result<Array2<f64>, Failure> {
+    draw_rows(spectrum, score, prior, levels, 0..configs, seed, watch)
+}
+
+/// Those `rows` that [`draw`] would draw, which must begin where a [`Share`](diffusion::Share) does.
+///
+/// # Errors
+/// Of the score.
+pub fn draw_rows<M: ScoreModel + Sync>(
+    spectrum: &Spectrum,
+    score: M,
+    prior: FieldPrior,
+    levels: &[f64],
+    rows: Range<usize>,
+    seed: u64,
+    watch: &mut dyn FnMut(f64, &Array2<f64>),
+) -> Result<Array2<f64>, Failure> {
+    let (first, configs) = (rows.start, rows.len());
     let floor = levels[0];
     let flow = WhitenedFlow::new(spectrum, score, floor);
     let mut u = Array2::zeros((configs, spectrum.lattice().volume()));
+    if rows.is_empty() {
+        return Ok(u);
+    }
     let sites = u.ncols();
-    for (row, mut u) in u.outer_iter_mut().enumerate() {
+    for (row, mut u) in rows.zip(u.outer_iter_mut()) {
         let u = u.as_slice_mut().expect("rows of a new array are contiguous");
         Noise::new(seed, STREAM).block(0, (row * sites) as u64).fill(0, u);
     }
@@ -226,6 +247,7 @@ pub fn draw<M: ScoreModel + Sync>(
     for step in (1..levels.len()).rev() {
         let times = [(levels[step] / floor).ln(), (levels[step - 1] / floor).ln()];
         Evolution::new(&flow, &Heun::default(), &TimeGrid::explicit(&times)?, Noise::new(seed, STREAM + 1))
+            .first_row(first)
             .block_values(BLOCK)
             .run(u.view_mut(), &mut ())?;
         progress.advance(configs as u64);
