@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use cumulants::{GammaMethod, HermiteSeries, Moments, blocking, bootstrap_cumulants, jackknife_cumulants};
 use diffusion::Histogram;
 use examples::{
-    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
+    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, read_npz, run, write_csv,
 };
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::ReadNpyExt;
@@ -35,11 +35,11 @@ struct Tour {
     #[command(flatten)]
     common: Common,
 
-    /// File of numbers: .npy, else comma-separated values
+    /// File of numbers: .npy or .npz of NumPy, else comma-separated values
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
-    /// Column of the file, by name or by number from 0
+    /// Column of the file, by name or by number from 0; of .npz the name of an array
     #[arg(long, value_name = "NAME", default_value = "0")]
     column: String,
 }
@@ -162,8 +162,11 @@ fn density_panel(x: &[f64], kappa: &[f64; ORDER]) -> Result<Panel, Failure> {
 }
 
 fn read_column(path: &Path, column: &str) -> Result<Vec<f64>, Failure> {
-    let is_npy = path.extension().is_some_and(|extension| extension == "npy");
-    let x = if is_npy { read_npy(path, column)? } else { read_csv(path, column)? };
+    let x = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("npy") => read_npy(path, column)?,
+        Some("npz") => read_npz(path, column)?.into_iter().collect(),
+        _ => read_csv(path, column)?,
+    };
     // Enough for all bins to be filled.
     if x.len() < 2 * BINS {
         let path = path.display().to_string();
