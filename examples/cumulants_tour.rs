@@ -32,11 +32,11 @@ struct Tour {
     #[command(flatten)]
     common: Common,
 
-    /// File of numbers: .npy, else comma-separated values
+    /// File of numbers: .npy or .npz of NumPy, else comma-separated values
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
-    /// Column of the file, by name or by number from 0
+    /// Column of the file, by name or by number from 0; of .npz the name of an array
     #[arg(long, value_name = "NAME", default_value = "0")]
     column: String,
 }

@@ -1,4 +1,4 @@
-//! One column of a file of numbers: `.npy`, else comma-separated values.
+//! One column of a file of numbers: `.npy`, an array of `.npz`, else comma-separated values.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
@@ -7,7 +7,7 @@ use std::path::Path;
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::ReadNpyExt;
 
-use crate::Failure;
+use crate::{Failure, read_npz};
 
 /// A header of a `.npy` file is longer than this for no array of numbers.
 const LONGEST_HEADER: usize = 1 << 16;
@@ -40,8 +40,11 @@ enum ColumnError {
 /// # Ok::<(), examples::Failure>(())
 /// ```
 pub fn read_column(path: &Path, column: &str, needed: usize) -> Result<Vec<f64>, Failure> {
-    let is_npy = path.extension().is_some_and(|extension| extension == "npy");
-    let x = if is_npy { read_npy(path, column)? } else { read_csv(path, column)? };
+    let x = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("npy") => read_npy(path, column)?,
+        Some("npz") => read_npz(path, column)?.into_iter().collect(),
+        _ => read_csv(path, column)?,
+    };
     if x.len() < needed {
         let path = path.display().to_string();
         return Err(ColumnError::TooShort { path, values: x.len(), needed }.into());

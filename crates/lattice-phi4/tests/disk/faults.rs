@@ -1,5 +1,7 @@
 //! Folders that cannot be written to, and what must become of a file that is there already.
 
+#![allow(clippy::print_stderr, reason = "a test says what it could not try")]
+
 use std::fmt::Display;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
