@@ -59,13 +59,22 @@ fn check_length(path: &Path) -> Result<(), Failure> {
     let mut start = Vec::new();
     let file = File::open(path).map_err(failed)?;
     file.take(LONGEST_HEADER as u64).read_to_end(&mut start).map_err(failed)?;
+    if fits(&start, bytes) {
+        return Ok(());
+    }
+    Err(ColumnError::Length { path: path.display().to_string(), bytes }.into())
+}
+
+/// Whether an array in `.npy` format that begins like this can be one of so many bytes.
+pub(crate) fn fits(start: &[u8], bytes: u64) -> bool {
+    let start = &start[..start.len().min(LONGEST_HEADER)];
     let length = match start.get(6) {
         Some(1) => start.get(8..10),
         _ => start.get(8..12),
     };
     // What this does not understand, the reader refuses.
     let length = length.map_or(0, |l| l.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte)));
-    let header = String::from_utf8_lossy(&start);
+    let header = String::from_utf8_lossy(start);
     let shape =
         header.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(shape, _)| shape);
     let numbers = shape
@@ -74,10 +83,7 @@ fn check_length(path: &Path) -> Result<(), Failure> {
         .filter(|n| !n.is_empty())
         .try_fold(1_u64, |product, n| product.checked_mul(n.parse().ok()?));
     // A number has at least four bytes.
-    if length > LONGEST_HEADER || numbers.is_none_or(|numbers| numbers > bytes / 4) {
-        return Err(ColumnError::Length { path: path.display().to_string(), bytes }.into());
-    }
-    Ok(())
+    length <= LONGEST_HEADER && numbers.is_some_and(|numbers| numbers <= bytes / 4)
 }
 
 /// Column of an array of one or more dimensions: index along the last of them.

@@ -10,6 +10,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::atomic::{FileError, write_atomically};
+use crate::column::fits;
 
 /// An array that cannot be read; every case names the file.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,16 @@ pub enum NpzError {
         name: String,
         /// Names of the arrays that are there.
         known: String,
+    },
+    /// The array is larger than its entry.
+    #[error("{file}: {name}: {bytes} bytes are not those of an array of the shape in its header")]
+    Length {
+        /// The file.
+        file: String,
+        /// The name.
+        name: String,
+        /// Bytes of the entry.
+        bytes: usize,
     },
     /// The array is not one of real numbers.
     #[error("{file}: {name}: expected numbers of 4 or 8 bytes")]
@@ -90,7 +101,7 @@ pub fn read_npz(path: &Path, name: &str) -> Result<ArrayD<f64>, NpzError> {
     let mut zip = ZipArchive::new(BufReader::new(opened)).map_err(archive)?;
     let entry = format!("{name}.npy");
     if zip.index_for_name(&entry).is_none() {
-        let known: Vec<&str> = zip.file_names().map(|known| known.trim_end_matches(".npy")).collect();
+        let known: Vec<String> = zip.file_names().flatten().map(|known| known.replace(".npy", "")).collect();
         return Err(NpzError::Missing { file, name: name.into(), known: known.join(", ") });
     }
     let mut bytes = Vec::new();
@@ -98,6 +109,9 @@ pub fn read_npz(path: &Path, name: &str) -> Result<ArrayD<f64>, NpzError> {
         .map_err(archive)?
         .read_to_end(&mut bytes)
         .map_err(|source| NpzError::Io { file: file.clone(), source })?;
+    if !fits(&bytes, bytes.len() as u64) {
+        return Err(NpzError::Length { file, name: name.into(), bytes: bytes.len() });
+    }
     ArrayD::<f64>::read_npy(&bytes[..])
         .or_else(|_| Ok(ArrayD::<f32>::read_npy(&bytes[..])?.mapv(f64::from)))
         .map_err(|source| NpzError::Array { file, name: name.into(), source })
