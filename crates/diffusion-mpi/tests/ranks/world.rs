@@ -23,7 +23,7 @@ fn member() {
     for at_once in [usize::MAX >> 33, 300 * size, 7 * size, 1] {
         world = world.at_once(at_once);
         assert_eq!(world.gather(&message(world.rank())), expected, "{at_once}");
-        assert_eq!(world.gather(&[]), vec![Vec::new(); size]);
+        assert_eq!(world.gather(&[]), vec![Vec::<u8>::new(); size]);
     }
     let squares: Vec<f64> = world.share(11).map(|i| (i * i) as f64).collect();
     assert_eq!(world.gather_values(&squares), (0..11).map(|i| f64::from(i * i)).collect::<Vec<_>>());
