@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use cumulants::{GammaMethod, HermiteSeries, Moments, blocking, bootstrap_cumulants, jackknife_cumulants};
 use diffusion::Histogram;
 use examples::{
-    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, read_npz, run, write_csv,
+    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, read_npz, run,
+    write_csv,
 };
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::ReadNpyExt;

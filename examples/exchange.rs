@@ -52,15 +52,13 @@ fn write(seed: u64, out: &Path) -> Result<(), Failure> {
 
     // Samples and their cumulants as .npz.
     let model = TwoPeak::new(1.0, 0.25)?;
-    let x = draw(SAMPLES, 1, &Noise::new(seed, 0), |noise, x| model.fill(noise, x)).remove_axis(ndarray::Axis(1));
+    let x =
+        draw(SAMPLES, 1, &Noise::new(seed, 0), |noise, x| model.fill(noise, x)).remove_axis(ndarray::Axis(1));
     let mut moments = PairwiseMoments::<8>::new();
     moments.extend_from_slice(&x.to_vec());
     let kappa = jackknife_cumulants(&moments.bins())?;
     let table = Array2::from_shape_fn((8, 2), |(k, j)| if j == 0 { kappa[k].value } else { kappa[k].error });
-    write_npz(
-        &out.join("samples.npz"),
-        &[("x", x.view().into_dyn()), ("kappa", table.view().into_dyn())],
-    )?;
+    write_npz(&out.join("samples.npz"), &[("x", x.view().into_dyn()), ("kappa", table.view().into_dyn())])?;
     for (order, kappa) in (1..).zip(&kappa) {
         let exact = if order % 2 == 0 { model.cumulant(order) } else { 0.0 };
         results.push(Row::new(&format!("kappa_{order}"), "samples", kappa.value, kappa.error).exact(exact));
@@ -121,7 +119,9 @@ fn read_back(out: &Path) -> Result<(), Failure> {
 /// The same shape, and the same numbers to single precision.
 fn compare(name: &str, sent: ArrayD<f64>, returned: ArrayD<f64>) -> Result<(), Failure> {
     if sent.shape() != returned.shape() {
-        return Err(format!("{name}: shape: expected {:?}, found {:?}", sent.shape(), returned.shape()).into());
+        return Err(
+            format!("{name}: shape: expected {:?}, found {:?}", sent.shape(), returned.shape()).into()
+        );
     }
     let difference = &Array1::from_iter(sent) - &Array1::from_iter(returned);
     match difference.iter().position(|d| d.abs() > 1e-6) {

@@ -20,7 +20,9 @@ fn pages(folder: &Path) -> Vec<PathBuf> {
 fn documents() -> Vec<PathBuf> {
     let root = root();
     let mut all = [pages(&root), pages(&root.join("docs")), pages(&root.join("docs/crates"))].concat();
-    all.extend(fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path().join("README.md")));
+    all.extend(
+        fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path().join("README.md")),
+    );
     all
 }
 
@@ -98,7 +100,8 @@ fn a_dead_link_is_found() {
 #[test]
 fn the_book_holds_all_its_pages_and_links_to_nothing_beside_it() {
     let docs = fs::canonicalize(root().join("docs")).unwrap();
-    let listed: BTreeSet<String> = links(&fs::read_to_string(docs.join("SUMMARY.md")).unwrap()).into_iter().collect();
+    let listed: BTreeSet<String> =
+        links(&fs::read_to_string(docs.join("SUMMARY.md")).unwrap()).into_iter().collect();
     for page in [pages(&docs), pages(&docs.join("crates"))].concat() {
         let name = page.strip_prefix(&docs).unwrap().to_str().unwrap();
         assert!(name == "SUMMARY.md" || listed.contains(name), "{name} is not in SUMMARY.md");
@@ -155,6 +158,20 @@ fn readmes_say_how_many_crates_come_along() {
     }
 }
 
+/// Which Rust is needed at least, for the crates and for what they bring; clippy looks after the standard library.
+#[test]
+fn no_dependency_needs_a_later_rust() {
+    let platform = ["--filter-platform", "x86_64-unknown-linux-gnu"];
+    let metadata = cargo(&[&["metadata", "--format-version", "1"][..], &platform].concat());
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let minor =
+        |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()).unwrap();
+    for package in metadata["packages"].as_array().unwrap() {
+        let needed = package["rust_version"].as_str().map_or(0, minor);
+        assert!(needed <= 89, "{} needs Rust 1.{needed}", package["name"]);
+    }
+}
+
 /// The crates that a member of the workspace depends on, of the five.
 #[test]
 fn the_picture_of_the_crates_is_right() {
@@ -176,7 +193,8 @@ fn the_picture_of_the_crates_is_right() {
         let normal = dependencies.iter().filter(|d| d["kind"].is_null()).map(|d| text(&d["name"]));
         let found: BTreeSet<String> = normal.filter(|name| names.contains(name)).collect();
         let name = text(&package["name"]);
-        let row = table.iter().find(|row| row[0] == name).unwrap_or_else(|| panic!("{name} is not in the table"));
+        let row =
+            table.iter().find(|row| row[0] == name).unwrap_or_else(|| panic!("{name} is not in the table"));
         let shown: BTreeSet<String> = row[1..].iter().map(|&name| name.to_owned()).collect();
         assert_eq!(shown, found, "{name}");
     }

@@ -66,23 +66,59 @@ fn arrays(folder: &Path) -> Vec<Case> {
     npy(&file("fields.npy"), "<f8", "False", "(1, 4, 4)", &[&1f64.to_le_bytes()[..], &zeros[8..]].concat());
     let changed = EnsembleReader::open(file("fields.npy")).and_then(EnsembleReader::read_all);
     // Digests are long; what they begin with is enough to compare.
-    let changed = message(changed).split(' ').map(|word| if word.len() > 63 { &word[..8] } else { word }).collect::<Vec<_>>().join(" ");
+    let changed = message(changed)
+        .split(' ')
+        .map(|word| if word.len() > 63 { &word[..8] } else { word })
+        .collect::<Vec<_>>()
+        .join(" ");
     write_npz(&file("samples.npz"), &[("x", Array2::zeros((2, 2)).into_dyn().view())]).unwrap();
 
     vec![
-        ("a misspelt file", open("feilds.npy"), "Look at the path; it is relative to the folder the program was started in."),
-        ("a table where an array is expected", open("fields.csv"), "`numpy.save` the array; `cumulants_tour --data` takes CSV."),
+        (
+            "a misspelt file",
+            open("feilds.npy"),
+            "Look at the path; it is relative to the folder the program was started in.",
+        ),
+        (
+            "a table where an array is expected",
+            open("fields.csv"),
+            "`numpy.save` the array; `cumulants_tour --data` takes CSV.",
+        ),
         ("an array in Fortran order", open("fortran.npy"), "`numpy.save(file, numpy.ascontiguousarray(a))`."),
         ("half precision", open("half.npy"), "`a.astype(numpy.float32)`."),
         ("integers", open("integers.npy"), "`a.astype(numpy.float64)`."),
         ("a copy that broke off", open("cut.npy"), "Copy it again."),
-        ("no axis of configurations", open("flat.npy"), "The shape is `(configurations, L_0, L_1, ..)`: `a.reshape(-1, 4, 4)`."),
-        ("a header that promises too much", open("huge.npy"), "The file was not written by NumPy, or is another one; no memory was asked for."),
+        (
+            "no axis of configurations",
+            open("flat.npy"),
+            "The shape is `(configurations, L_0, L_1, ..)`: `a.reshape(-1, 4, 4)`.",
+        ),
+        (
+            "a header that promises too much",
+            open("huge.npy"),
+            "The file was not written by NumPy, or is another one; no memory was asked for.",
+        ),
         ("a NaN in a field", message(nan), "Find where it came from; `numpy.isfinite(a).all()`."),
-        ("metadata left behind", message(EnsembleReader::open(file("alone.npy"))), "Copy the `.json` too, or open without it: `EnsembleReader::open_array`."),
-        ("fields changed after they were certified", changed, "Restore them, or write them anew with `EnsembleWriter`."),
-        ("chains of unequal length", message(EnsembleWriter::create(file("new.npy"), &lattice, 10, Provenance { chains: 3, ..made })), "Let `chains` divide the configurations."),
-        ("an array of another name", message(read_npz(&file("samples.npz"), "phi")), "Take one of those that are there."),
+        (
+            "metadata left behind",
+            message(EnsembleReader::open(file("alone.npy"))),
+            "Copy the `.json` too, or open without it: `EnsembleReader::open_array`.",
+        ),
+        (
+            "fields changed after they were certified",
+            changed,
+            "Restore them, or write them anew with `EnsembleWriter`.",
+        ),
+        (
+            "chains of unequal length",
+            message(EnsembleWriter::create(file("new.npy"), &lattice, 10, Provenance { chains: 3, ..made })),
+            "Let `chains` divide the configurations.",
+        ),
+        (
+            "an array of another name",
+            message(read_npz(&file("samples.npz"), "phi")),
+            "Take one of those that are there.",
+        ),
     ]
 }
 
@@ -99,19 +135,45 @@ fn files(folder: &Path) -> Vec<Case> {
     let data = [1.0, -1.0].repeat(256);
     let batches = || ResidualBatches::new(&data, ResidualConfig::default()).unwrap();
     let net = || Mlp::new(MlpConfig::residual(), &mut Pcg64::seed_from_u64(1)).unwrap();
-    let mut trainer = Trainer::new(net(), batches(), TrainConfig::residual(1)).unwrap().with_checkpoints(file("net.json"), 1);
+    let mut trainer = Trainer::new(net(), batches(), TrainConfig::residual(1))
+        .unwrap()
+        .with_checkpoints(file("net.json"), 1);
     trainer.train(&mut |_| ControlFlow::Continue(())).unwrap();
     let resumed = Trainer::resume(file("net.json"), batches(), TrainConfig::residual(2));
     let mut results = Results::new("mine", 1);
     results.push(Row::new("kappa_2", "data", f64::NAN, 0.1));
 
     vec![
-        ("a file that is not of `torch.save`", message(read_published(file("net.pt"))), "Save with `torch.save(net.state_dict(), file)`."),
-        ("a score of another theory", message(FittedScore::read_for(file("score.json"), &action(0.21))), "Fit one there, or interpolate: `PerturbativeModel::interpolated`."),
-        ("training resumed with other settings", message(resumed), "Give the settings of the first run, or begin anew in another file."),
-        ("a file in the place of the folder", message(check_writable(&file("taken"))), "Give another `--out`."),
-        ("curves of unequal length", message(write_csv(&file("a.csv"), &[("t", &[0.0, 1.0]), ("kappa_2", &[1.0])])), "One value of every curve for every time."),
-        ("a result that is no number", message(results.write(folder)), "Look for its cause before the file is written."),
+        (
+            "a file that is not of `torch.save`",
+            message(read_published(file("net.pt"))),
+            "Save with `torch.save(net.state_dict(), file)`.",
+        ),
+        (
+            "a score of another theory",
+            message(FittedScore::read_for(file("score.json"), &action(0.21))),
+            "Fit one there, or interpolate: `PerturbativeModel::interpolated`.",
+        ),
+        (
+            "training resumed with other settings",
+            message(resumed),
+            "Give the settings of the first run, or begin anew in another file.",
+        ),
+        (
+            "a file in the place of the folder",
+            message(check_writable(&file("taken"))),
+            "Give another `--out`.",
+        ),
+        (
+            "curves of unequal length",
+            message(write_csv(&file("a.csv"), &[("t", &[0.0, 1.0]), ("kappa_2", &[1.0])])),
+            "One value of every curve for every time.",
+        ),
+        (
+            "a result that is no number",
+            message(results.write(folder)),
+            "Look for its cause before the file is written.",
+        ),
     ]
 }
 
@@ -123,18 +185,54 @@ fn parameters() -> Vec<Case> {
     let scales = FieldScales { extents: [12, 12], deviation: 1.0, width: noise.clone(), noise };
     let antiferromagnet = Phi4::new(square.clone(), -0.2, 0.022).unwrap();
     vec![
-        ("`sigma` below zero", message(VarianceExpanding::new(-10.0)), "`g = sigma^t` needs a positive `sigma`; the paper has 10 and 25."),
+        (
+            "`sigma` below zero",
+            message(VarianceExpanding::new(-10.0)),
+            "`g = sigma^t` needs a positive `sigma`; the paper has 10 and 25.",
+        ),
         ("no steps", message(TimeGrid::uniform(0.0, 1.0, 0)), "A hundred is a start."),
-        ("a time after the last", message(TimeGrid::asinh(&schedule, 2.0, 0.0, 0.25, 100)), "Times end at `schedule.horizon()`."),
+        (
+            "a time after the last",
+            message(TimeGrid::asinh(&schedule, 2.0, 0.0, 0.25, 100)),
+            "Times end at `schedule.horizon()`.",
+        ),
         ("times that turn round", message(TimeGrid::explicit(&[1.0, 0.5, 0.7])), "Sort them."),
         ("a lattice of one site along an axis", message(lattice(&[32, 1])), "Leave that axis out."),
         ("a lattice beyond memory", message(lattice(&[100_000, 100_000])), "A field of it would take 80 GB."),
-        ("`lambda` below zero", message(Phi4::new(square.clone(), 0.21, -0.022)), "The action has no minimum."),
-        ("a free field beyond its bound", message(Phi4::new(square, 0.25, 0.0)), "`|hopping| < 1 / (2 d)`, or a positive `lambda`."),
-        ("clusters of an antiferromagnet", message(equilibrium(&antiferromagnet, 640, 1, &mut |_, _| ())), "Flip the sign of the field on every other site: that is hopping 0.2."),
-        ("a net of odd width", message(Mlp::new(MlpConfig { width: 60, ..MlpConfig::paper() }, &mut Pcg64::seed_from_u64(1))), "Take 64."),
-        ("a U-Net that does not fit its lattice", message(OddUnetConfig::new(scales).validate()), "Fewer levels of `channels`, or another lattice."),
-        ("no training steps", message(Trainer::new(Mlp::new(MlpConfig::residual(), &mut Pcg64::seed_from_u64(1)).unwrap(), ResidualBatches::new(&[1.0, -1.0].repeat(256), ResidualConfig::default()).unwrap(), TrainConfig::residual(0))), "Some thousands."),
+        (
+            "`lambda` below zero",
+            message(Phi4::new(square.clone(), 0.21, -0.022)),
+            "The action has no minimum.",
+        ),
+        (
+            "a free field beyond its bound",
+            message(Phi4::new(square, 0.25, 0.0)),
+            "`|hopping| < 1 / (2 d)`, or a positive `lambda`.",
+        ),
+        (
+            "clusters of an antiferromagnet",
+            message(equilibrium(&antiferromagnet, 640, 1, &mut |_, _| ())),
+            "Flip the sign of the field on every other site: that is hopping 0.2.",
+        ),
+        (
+            "a net of odd width",
+            message(Mlp::new(MlpConfig { width: 60, ..MlpConfig::paper() }, &mut Pcg64::seed_from_u64(1))),
+            "Take 64.",
+        ),
+        (
+            "a U-Net that does not fit its lattice",
+            message(OddUnetConfig::new(scales).validate()),
+            "Fewer levels of `channels`, or another lattice.",
+        ),
+        (
+            "no training steps",
+            message(Trainer::new(
+                Mlp::new(MlpConfig::residual(), &mut Pcg64::seed_from_u64(1)).unwrap(),
+                ResidualBatches::new(&[1.0, -1.0].repeat(256), ResidualConfig::default()).unwrap(),
+                TrainConfig::residual(0),
+            )),
+            "Some thousands.",
+        ),
         ("a histogram upside down", message(Histogram::new(2.0, -2.0, 80)), "The lower end first."),
     ]
 }
@@ -155,23 +253,72 @@ fn data() -> Vec<Case> {
     let grid = TimeGrid::uniform(1.0, 0.0, 10).unwrap();
     let mut x = Array2::from_shape_fn((2, 1), |(row, _)| row as f64 - 0.5);
     let process = Reverse { schedule, score };
-    let run = Evolution::new(&process, &EulerMaruyama::new(), &grid, Noise::new(1, 0)).run(x.view_mut(), &mut ());
+    let run =
+        Evolution::new(&process, &EulerMaruyama::new(), &grid, Noise::new(1, 0)).run(x.view_mut(), &mut ());
 
     vec![
         ("fewer data than a batch", residual(&[1.0, -1.0]), "Set `pairs` lower, or get more data."),
         ("a NaN among the data", residual(&with_nan), "Leave it out."),
-        ("fewer data than a batch, the paper's loss", message(DenoisingBatches::new(&[1.0], schedule, DenoisingConfig::default())), "Set `samples` lower, or get more data."),
-        ("too few samples for the order", message(JointMoments::of(&[1.0, 2.0, 3.0], 1, 4).k_statistics(4)), "An unbiased estimate of order `n` needs `n` samples, and one with a small error very many more."),
-        ("one sample", message(bootstrap_cumulants::<4, _>(&[1.0], 1000, &mut rng)), "There is no error of one sample."),
-        ("a short chain", message(GammaMethod::default().mean(&[&[1.0, 2.0, 3.0]])), "Four measurements are the least; hundreds of autocorrelation times give an error that can be trusted."),
-        ("a chain with an infinity", message(GammaMethod::default().mean(&[&[1.0, 2.0, f64::INFINITY, 3.0]])), "Find where it came from."),
-        ("chains of unequal length", message(convergence(&[&[1.0; 8], &[1.0; 6]])), "Cut them to the same length."),
-        ("powers that overflow", message(Moments::<8>::of(&[1e100, -1e100]).checked()), "Measure in other units."),
-        ("weights of other samples", message(WeightedMoments::<2>::of(&[1.0, 2.0], &[1.0])), "One weight for every sample."),
-        ("weights that cannot be trusted", message(heavy.tail().check()), "More steps, or a better score: the sample does not see its own tail."),
-        ("an empty sample", message(distances::kolmogorov_smirnov(&[], |x| x)), "Look at what was filtered out."),
-        ("fields of another lattice", message(Spectrum::of_ensemble(&lattice, 0.0, Array2::zeros((10, 100)).view())), "Give the lattice of the fields."),
-        ("too few configurations for a fit", message(PerturbativeModel::fit(free, Array2::zeros((2, 64)).view(), None, &few)), "Thousands, rather."),
+        (
+            "fewer data than a batch, the paper's loss",
+            message(DenoisingBatches::new(&[1.0], schedule, DenoisingConfig::default())),
+            "Set `samples` lower, or get more data.",
+        ),
+        (
+            "too few samples for the order",
+            message(JointMoments::of(&[1.0, 2.0, 3.0], 1, 4).k_statistics(4)),
+            "An unbiased estimate of order `n` needs `n` samples, and one with a small error very many more.",
+        ),
+        (
+            "one sample",
+            message(bootstrap_cumulants::<4, _>(&[1.0], 1000, &mut rng)),
+            "There is no error of one sample.",
+        ),
+        (
+            "a short chain",
+            message(GammaMethod::default().mean(&[&[1.0, 2.0, 3.0]])),
+            "Four measurements are the least; hundreds of autocorrelation times give an error that can be trusted.",
+        ),
+        (
+            "a chain with an infinity",
+            message(GammaMethod::default().mean(&[&[1.0, 2.0, f64::INFINITY, 3.0]])),
+            "Find where it came from.",
+        ),
+        (
+            "chains of unequal length",
+            message(convergence(&[&[1.0; 8], &[1.0; 6]])),
+            "Cut them to the same length.",
+        ),
+        (
+            "powers that overflow",
+            message(Moments::<8>::of(&[1e100, -1e100]).checked()),
+            "Measure in other units.",
+        ),
+        (
+            "weights of other samples",
+            message(WeightedMoments::<2>::of(&[1.0, 2.0], &[1.0])),
+            "One weight for every sample.",
+        ),
+        (
+            "weights that cannot be trusted",
+            message(heavy.tail().check()),
+            "More steps, or a better score: the sample does not see its own tail.",
+        ),
+        (
+            "an empty sample",
+            message(distances::kolmogorov_smirnov(&[], |x| x)),
+            "Look at what was filtered out.",
+        ),
+        (
+            "fields of another lattice",
+            message(Spectrum::of_ensemble(&lattice, 0.0, Array2::zeros((10, 100)).view())),
+            "Give the lattice of the fields.",
+        ),
+        (
+            "too few configurations for a fit",
+            message(PerturbativeModel::fit(free, Array2::zeros((2, 64)).view(), None, &few)),
+            "Thousands, rather.",
+        ),
         ("a score that is not a number", message(run), "Look at the score there: `time` and row are named."),
     ]
 }

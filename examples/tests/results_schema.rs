@@ -21,9 +21,14 @@ fn fault(schema: &Value, value: &Value, place: &str) -> Option<String> {
         let found = match keyword.as_str() {
             "$schema" | "title" | "description" => None,
             "type" => {
-                let wanted: Vec<&str> =
-                    rule.as_array().map_or(vec![rule], |types| types.iter().collect()).iter().filter_map(|t| t.as_str()).collect();
-                (!wanted.iter().any(|name| is(name, value))).then(|| format!("{place}: expected {wanted:?}, found {value}"))
+                let wanted: Vec<&str> = rule
+                    .as_array()
+                    .map_or(vec![rule], |types| types.iter().collect())
+                    .iter()
+                    .filter_map(|t| t.as_str())
+                    .collect();
+                (!wanted.iter().any(|name| is(name, value)))
+                    .then(|| format!("{place}: expected {wanted:?}, found {value}"))
             }
             "minimum" => value
                 .as_f64()
@@ -40,7 +45,8 @@ fn fault(schema: &Value, value: &Value, place: &str) -> Option<String> {
                 value.get(name).and_then(|value| fault(rule, value, &format!("{place}/{name}")))
             }),
             "additionalProperties" => value.as_object().and_then(|fields| {
-                let known = |name: &String| rules.get("properties").is_some_and(|rules| rules.get(name).is_some());
+                let known =
+                    |name: &String| rules.get("properties").is_some_and(|rules| rules.get(name).is_some());
                 let mut others = fields.iter().filter(|(name, _)| !known(name));
                 others.find_map(|(name, value)| fault(rule, value, &format!("{place}/{name}")))
             }),
@@ -91,7 +97,10 @@ fn what_is_wrong_is_found() {
     type Change = fn(&mut Value);
     let changes: [(Change, &str); 6] = [
         (|json| json["seed"] = json!(-1), "/seed: -1 is below 0"),
-        (|json| json["rows"][1]["value"] = json!("403"), "/rows/1/value: expected [\"number\"], found \"403\""),
+        (
+            |json| json["rows"][1]["value"] = json!("403"),
+            "/rows/1/value: expected [\"number\"], found \"403\"",
+        ),
         (|json| json["rows"][0]["error"] = json!(-0.1), "/rows/0/error: -0.1 is below 0"),
         (|json| json["rows"][0]["sigma"] = json!(1.0), "/rows/0/sigma: not known"),
         (|json| drop(json["rows"][2].as_object_mut().unwrap().remove("pull")), "/rows/2: no pull"),
@@ -100,7 +109,8 @@ fn what_is_wrong_is_found() {
     for (change, message) in changes {
         let mut json = written();
         change(&mut json);
-        let found = fault(&schema(), &json, "").unwrap_or_else(|| panic!("nothing found where there is: {message}"));
+        let found =
+            fault(&schema(), &json, "").unwrap_or_else(|| panic!("nothing found where there is: {message}"));
         assert!(found.starts_with(message), "{found}");
     }
 }
@@ -112,7 +122,12 @@ fn files_of_examples_fit_the_schema() {
     for run in fs::read_dir(&folder).unwrap() {
         let path = run.unwrap().path().join("results.json");
         if let Ok(text) = fs::read_to_string(&path) {
-            assert_eq!(fault(&schema(), &serde_json::from_str(&text).unwrap(), ""), None, "{}", path.display());
+            assert_eq!(
+                fault(&schema(), &serde_json::from_str(&text).unwrap(), ""),
+                None,
+                "{}",
+                path.display()
+            );
             files += 1;
         }
     }
