@@ -101,7 +101,8 @@ pub fn read_npz(path: &Path, name: &str) -> Result<ArrayD<f64>, NpzError> {
     let mut zip = ZipArchive::new(BufReader::new(opened)).map_err(archive)?;
     let entry = format!("{name}.npy");
     if zip.index_for_name(&entry).is_none() {
-        let known: Vec<String> = zip.file_names().flatten().map(|known| known.replace(".npy", "")).collect();
+        let known: Vec<String> =
+            zip.file_names().flatten().map(|known| known.trim_end_matches(".npy").to_owned()).collect();
         return Err(NpzError::Missing { file, name: name.into(), known: known.join(", ") });
     }
     let mut bytes = Vec::new();

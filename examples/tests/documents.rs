@@ -158,6 +158,20 @@ fn readmes_say_how_many_crates_come_along() {
     }
 }
 
+/// Which Rust is needed at least, for the crates and for what they bring; clippy looks after the standard library.
+#[test]
+fn no_dependency_needs_a_later_rust() {
+    let platform = ["--filter-platform", "x86_64-unknown-linux-gnu"];
+    let metadata = cargo(&[&["metadata", "--format-version", "1"][..], &platform].concat());
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let minor =
+        |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()).unwrap();
+    for package in metadata["packages"].as_array().unwrap() {
+        let needed = package["rust_version"].as_str().map_or(0, minor);
+        assert!(needed <= 89, "{} needs Rust 1.{needed}", package["name"]);
+    }
+}
+
 /// The crates that a member of the workspace depends on, of the five.
 #[test]
 fn the_picture_of_the_crates_is_right() {
