@@ -1,6 +1,8 @@
 //! The table of `docs/errors.md`, made by making the mistakes. `BLESS=1 cargo test -p examples --test error_messages` writes it
 //! anew.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::error::Error;
 use std::fs;
 use std::ops::ControlFlow;
