@@ -103,7 +103,7 @@ impl Production {
         let rounds = run.configurations / run.all_chains() + usize::from(first.starts > 0);
         for round in 0..rounds {
             for shard in &shards {
-                let chains = shard.run.chains().len();
+                let chains = shard.run().chains().len();
                 let row = round * chains;
                 whole.fields.extend(&shard.fields[row * whole.sites..(row + chains) * whole.sites]);
                 if let Some(row) = row.checked_sub(shard.starts) {
