@@ -33,6 +33,20 @@ bench *args:
 peers only='sde,mlp':
     python3 benches/peers/compare.py --only {{only}}
 
-# The book
+# The book, into docs/book; `scripts/install-book.sh` installs what it takes
 book:
     mdbook build docs
+
+# Documentation of the crates, with equations rendered as docs.rs does (loads KaTeX from a CDN)
+doc:
+    RUSTDOCFLAGS="--html-in-header $PWD/crates/sde-core/katex-header.html" cargo doc --workspace --no-deps
+
+# Each crate as it would be published, built from its package alone
+package:
+    scripts/package.sh
+
+# Licences and advisories, features one by one, changes of the interface (cargo-deny, cargo-hack, cargo-semver-checks)
+supply base='HEAD~1':
+    cargo deny check
+    cargo hack check --each-feature --exclude-features cuda,metal --no-dev-deps -p sde-core -p cumulants -p lattice-phi4 -p score-nets -p lattice-diffusion
+    cargo semver-checks --baseline-rev {{base}}

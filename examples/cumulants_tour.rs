@@ -5,17 +5,14 @@
 //! shows the error of the mean against the size of blocks, and the density with its Edgeworth series. Without a file the
 //! data are `x = y + c (y^2 - 1)` of an autoregressive `y`, whose cumulants are known.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use cumulants::{GammaMethod, HermiteSeries, Moments, blocking, bootstrap_cumulants, jackknife_cumulants};
 use diffusion::Histogram;
 use examples::{
-    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
+    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, read_column,
+    run, write_csv,
 };
-use ndarray::{ArrayD, Axis};
-use ndarray_npy::ReadNpyExt;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -35,11 +32,11 @@ struct Tour {
     #[command(flatten)]
     common: Common,
 
-    /// File of numbers: .npy, else comma-separated values
+    /// File of numbers: .npy or .npz of NumPy, else comma-separated values
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
-    /// Column of the file, by name or by number from 0
+    /// Column of the file, by name or by number from 0; of .npz the name of an array
     #[arg(long, value_name = "NAME", default_value = "0")]
     column: String,
 }
@@ -48,16 +45,6 @@ impl Options for Tour {
     fn common(&mut self) -> &mut Common {
         &mut self.common
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum ColumnError {
-    #[error("{path}: no column `{column}`, {known}")]
-    Missing { path: String, column: String, known: String },
-    #[error("{path}, line {line}, column `{column}`: expected a number, found `{found}`")]
-    NotANumber { path: String, line: usize, column: String, found: String },
-    #[error("{path}: {values} values, at least {needed} are needed")]
-    TooShort { path: String, values: usize, needed: usize },
 }
 
 fn main() -> std::process::ExitCode {
@@ -69,7 +56,8 @@ fn work(args: &Tour) -> Result<(), Failure> {
     check_writable(out)?;
     let mut rng = Pcg64::seed_from_u64(args.common.seed);
     let (x, exact) = match &args.data {
-        Some(path) => (read_column(path, &args.column)?, None),
+        // Enough for all bins to be filled.
+        Some(path) => (read_column(path, &args.column, 2 * BINS)?, None),
         None => (demonstration(&mut rng), Some(demonstration_cumulants())),
     };
     let results = Results::new("cumulants_tour", args.common.seed).setting("values", x.len());
@@ -159,81 +147,4 @@ fn density_panel(x: &[f64], kappa: &[f64; ORDER]) -> Result<Panel, Failure> {
         .line("normal", &points, &curve(2)?)
         .line("Edgeworth to κ₆", &points, &curve(ORDER)?)
         .legend(Corner::TopRight))
-}
-
-fn read_column(path: &Path, column: &str) -> Result<Vec<f64>, Failure> {
-    let is_npy = path.extension().is_some_and(|extension| extension == "npy");
-    let x = if is_npy { read_npy(path, column)? } else { read_csv(path, column)? };
-    // Enough for all bins to be filled.
-    if x.len() < 2 * BINS {
-        let path = path.display().to_string();
-        return Err(ColumnError::TooShort { path, values: x.len(), needed: 2 * BINS }.into());
-    }
-    Ok(x)
-}
-
-/// Column of an array of one or more dimensions: index along the last of them.
-fn read_npy(path: &Path, column: &str) -> Result<Vec<f64>, Failure> {
-    let open =
-        || File::open(path).map(BufReader::new).map_err(|error| format!("{}: {error}", path.display()));
-    let array: ArrayD<f64> = match ArrayD::<f64>::read_npy(open()?) {
-        Ok(array) => array,
-        Err(_) => ArrayD::<f32>::read_npy(open()?)
-            .map_err(|error| format!("{}: expected numbers of 4 or 8 bytes: {error}", path.display()))?
-            .mapv(f64::from),
-    };
-    if array.ndim() < 2 {
-        return Ok(array.into_iter().collect());
-    }
-    let axis = Axis(array.ndim() - 1);
-    let known = format!("there are {} of them", array.len_of(axis));
-    let missing = || ColumnError::Missing { path: path.display().to_string(), column: column.into(), known };
-    match column.parse() {
-        Ok(index) if index < array.len_of(axis) => {
-            Ok(array.index_axis(axis, index).iter().copied().collect())
-        }
-        _ => Err(missing().into()),
-    }
-}
-
-/// Column of comma-separated values, with or without a line of names.
-fn read_csv(path: &Path, column: &str) -> Result<Vec<f64>, Failure> {
-    let name = path.display().to_string();
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .trim(csv::Trim::All)
-        .comment(Some(b'#'))
-        .from_path(path)
-        .map_err(|error| format!("{name}: {error}"))?;
-    let mut records = reader.records().enumerate().peekable();
-    let names = records.next_if(|(_, record)| {
-        record.as_ref().is_ok_and(|record| record.iter().all(|field| field.parse::<f64>().is_err()))
-    });
-    let names: Vec<String> = match names {
-        Some((_, record)) => record?.iter().map(str::to_owned).collect(),
-        None => Vec::new(),
-    };
-    let known = if names.is_empty() {
-        "columns have no names".into()
-    } else {
-        format!("there are {}", names.join(", "))
-    };
-    let missing = || ColumnError::Missing { path: name.clone(), column: column.into(), known: known.clone() };
-    let index = match names.iter().position(|name| name == column) {
-        Some(index) => index,
-        None => column.parse().map_err(|_| missing())?,
-    };
-    let mut values = Vec::new();
-    for (line, record) in records {
-        let record = record.map_err(|error| format!("{name}: {error}"))?;
-        let field = record.get(index).ok_or_else(missing)?;
-        let number = field.parse().map_err(|_| ColumnError::NotANumber {
-            path: name.clone(),
-            line: line + 1,
-            column: column.into(),
-            found: field.into(),
-        })?;
-        values.push(number);
-    }
-    Ok(values)
 }

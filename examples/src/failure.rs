@@ -39,7 +39,7 @@ pub fn run<O: Options>(
 }
 
 /// The message of an error and of all its causes, leaving out those that only repeat the one before.
-fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut last = text.clone();
     let mut next = error.source();

@@ -33,10 +33,12 @@
 mod args;
 mod atomic;
 mod bracket;
+mod column;
 mod conclude;
 mod curves;
 mod failure;
 mod figure;
+mod npz;
 mod output;
 mod progress;
 mod results;
@@ -50,10 +52,12 @@ pub mod two_peak;
 pub use args::{Args, Common, Options, Shard, positive};
 pub use atomic::{FileError, check_writable, write_json};
 pub use bracket::bracket;
+pub use column::read_column;
 pub use conclude::conclude;
 pub use curves::{CurveError, write_csv};
-pub use failure::{Failure, run};
+pub use failure::{Failure, chain, run};
 pub use figure::{Colour, Corner, Figure, Panel};
+pub use npz::{NpzError, read_npz, write_npz};
 pub use progress::Progress;
 pub use results::{Results, ResultsError};
 pub use row::Row;
@@ -62,7 +66,23 @@ pub use row::Row;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs the code of the guide as tests.
+/// Runs the code of the book as tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/guide.md")]
-struct Guide;
+mod book {
+    #[doc = include_str!("../../docs/tutorial.md")]
+    struct Tutorial;
+    #[doc = include_str!("../../docs/guide.md")]
+    struct Guide;
+    #[doc = include_str!("../../docs/files.md")]
+    struct Files;
+    #[doc = include_str!("../../docs/crates/sde-core.md")]
+    struct SdeCore;
+    #[doc = include_str!("../../docs/crates/cumulants.md")]
+    struct Cumulants;
+    #[doc = include_str!("../../docs/crates/lattice-phi4.md")]
+    struct LatticePhi4;
+    #[doc = include_str!("../../docs/crates/score-nets.md")]
+    struct ScoreNets;
+    #[doc = include_str!("../../docs/crates/lattice-diffusion.md")]
+    struct LatticeDiffusion;
+}

@@ -29,7 +29,7 @@ pub(crate) fn trained<S: BatchSource>(
     }
     let start = trainer.step();
     let phase = if start == 0 { "training".into() } else { format!("training, from step {start} on") };
-    let bar = Progress::new(phase, config.steps - start, "steps");
+    let bar = Progress::new(phase, config.steps.saturating_sub(start), "steps");
     let trained = trainer.train(&mut |news| {
         bar.set(news.step - start);
         ControlFlow::Continue(())

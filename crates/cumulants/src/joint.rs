@@ -13,8 +13,11 @@
 //! The products of a row are built order by order: those of order `n` with last index `l` are `x_l` times the
 //! first `C(l+n-1, n-1)` products of order `n - 1`, one multiplication each.
 
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
+use crate::moments::MOST_VALUES;
 use crate::partitions::set_partitions;
 use crate::polykays::{JointTerm, TooFewSamples, joint_polykay, joint_sum, joint_terms};
 use crate::symmetric_tensor::{SymmetricTensor, advance, assert_variables, entries, rank};
@@ -329,13 +332,43 @@ fn add_products(products: &mut [Vec<f64>], sums: &mut [Vec<f64>]) {
     }
 }
 
+/// Orders in a stored summary.
+const MOST_ORDERS: usize = 256;
+
 /// What is stored, before it has been checked.
 #[derive(Deserialize)]
 struct Stored {
     variables: usize,
     count: u64,
     mean: Vec<f64>,
+    #[serde(deserialize_with = "orders")]
     sums: Vec<Vec<f64>>,
+}
+
+/// The sums by order; of as many orders no data have moments, and empty lists would take many times their text.
+fn orders<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<f64>>, D::Error> {
+    struct Orders;
+
+    impl<'de> Visitor<'de> for Orders {
+        type Value = Vec<Vec<f64>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "sums of at most {MOST_ORDERS} orders")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut orders: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(order) = orders.next_element()? {
+                if all.len() == MOST_ORDERS {
+                    return Err(A::Error::invalid_length(all.len() + 1, &self));
+                }
+                all.push(order);
+            }
+            Ok(all)
+        }
+    }
+
+    deserializer.deserialize_seq(Orders)
 }
 
 /// A stored summary that cannot have come from data.
@@ -343,6 +376,8 @@ struct Stored {
 enum StoredError {
     #[error("variables: {variables}, sums: {orders} orders, both start at 1")]
     Nothing { variables: usize, orders: usize },
+    #[error("count: {count} rows, at most {MOST_VALUES} can be")]
+    Count { count: u64 },
     #[error("mean: {found} values for {variables} variables")]
     Mean { found: usize, variables: usize },
     #[error("sums of order {order}: {found} values, {variables} variables have {expected}")]
@@ -356,6 +391,9 @@ impl TryFrom<Stored> for JointMoments {
         let Stored { variables, count, mean, sums } = stored;
         if variables == 0 || sums.is_empty() {
             return Err(StoredError::Nothing { variables, orders: sums.len() });
+        }
+        if count > MOST_VALUES {
+            return Err(StoredError::Count { count });
         }
         if mean.len() != variables {
             return Err(StoredError::Mean { found: mean.len(), variables });

@@ -12,7 +12,13 @@
 //! **Cumulants.** Moments of sums are awkward: every power mixes with all lower ones. Cumulants `kappa_n` are
 //! the combinations that add over independent variables: mean, variance, third central moment, then
 //! `kappa_4 = E[y^4] - 3 E[y^2]^2` and so on: the connected n-point functions of physics. All above the
-//! second vanish for a Gaussian, so they measure interaction. [`cumulants_from_moments`] and
+//! second vanish for a Gaussian, so they measure interaction. With
+//!
+//! ```math
+//! \kappa_n = \mu_n - \sum_{m=1}^{n-1} \binom{n-1}{m-1} \kappa_m \mu_{n-m} \tag*{[3.5]}
+//! ```
+//!
+//! [`cumulants_from_moments`] and
 //! [`moments_from_cumulants`] convert at any order and in any number type, [`central_from_raw`] and
 //! [`raw_from_central`] move the centre, [`factorial_from_raw`] and [`raw_from_factorial`] are for counts;
 //! [`Moments::cumulants`] does it for a sample.

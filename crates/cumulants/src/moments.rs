@@ -281,6 +281,10 @@ pub enum MomentsError {
     },
 }
 
+/// The most values that a stored summary may be of: up to here counts are exact in double precision, and sums of many
+/// of them do not overflow.
+pub(crate) const MOST_VALUES: u64 = 1 << 53;
+
 /// The serialised form: orders `2..=N`, since the first sum is zero by construction.
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -296,6 +300,8 @@ enum StoredError {
     Order { found: usize, order: usize },
     #[error("sums: {value} for a sum of squares")]
     Negative { value: f64 },
+    #[error("count: {count} values, more than the {MOST_VALUES} that a double counts")]
+    Count { count: u64 },
     #[error("count: 0, but mean and sums are not all zero")]
     Empty,
 }
@@ -316,6 +322,9 @@ impl<const N: usize> TryFrom<Stored> for Moments<N> {
         }
         if let Some(&value) = stored.sums.first().filter(|square| **square < 0.0) {
             return Err(StoredError::Negative { value });
+        }
+        if stored.count > MOST_VALUES {
+            return Err(StoredError::Count { count: stored.count });
         }
         if stored.count == 0 && (stored.mean != 0.0 || stored.sums.iter().any(|sum| *sum != 0.0)) {
             return Err(StoredError::Empty);

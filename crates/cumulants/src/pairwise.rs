@@ -302,8 +302,12 @@ enum StoredError {
         "bins: {found} of 2^{level} leaves each, {leaves} leaves make {expected}, of which {BINS} can be kept"
     )]
     Bins { found: usize, level: u32, leaves: u64, expected: u64 },
-    #[error("subtrees and bins: one is empty")]
+    #[error("bin_level: {level}, with fewer than half of {BINS} bins")]
+    Level { level: u32 },
+    #[error("subtrees and bins: one has fewer values than leaves")]
     Empty,
+    #[error("bins: {found} values, the subtrees of their leaves have {expected}")]
+    Values { found: u64, expected: u64 },
 }
 
 impl<const N: usize> TryFrom<Stored<N>> for PairwiseMoments<N> {
@@ -318,8 +322,21 @@ impl<const N: usize> TryFrom<Stored<N>> for PairwiseMoments<N> {
         if bins.len() as u64 != expected || bins.len() > BINS {
             return Err(StoredError::Bins { found: bins.len(), level: bin_level, leaves, expected });
         }
-        if subtrees.iter().chain(&bins).any(|moments| moments.count() == 0) {
+        // Bins are doubled when there are too many, never before.
+        if bin_level > 0 && bins.len() < BINS / 2 {
+            return Err(StoredError::Level { level: bin_level });
+        }
+        // A subtree of `2^k` leaves for every bit `k` that is set, the largest first.
+        let levels = (0..u64::BITS).rev().filter(|level| leaves >> level & 1 == 1);
+        let sizes = levels.chain(bins.iter().map(|_| bin_level));
+        if sizes.zip(subtrees.iter().chain(&bins)).any(|(level, moments)| moments.count() >> level == 0) {
             return Err(StoredError::Empty);
+        }
+        let values = |summaries: &[Moments<N>]| summaries.iter().map(Moments::count).sum::<u64>();
+        let in_bins = expected.count_ones() as usize;
+        let (found, expected) = (values(&bins), values(&subtrees[..in_bins]));
+        if found != expected {
+            return Err(StoredError::Values { found, expected });
         }
         Ok(Self { subtrees, leaves, bins, bin_level })
     }

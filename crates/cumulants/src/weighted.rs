@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::Summary;
 use crate::conversions::cumulants_into;
 use crate::kernel;
+use crate::moments::MOST_VALUES;
 use crate::pairwise::LEAF;
 
 /// Count, weights, weighted mean and weighted central power sums up to order `N`.
@@ -212,6 +213,9 @@ impl<'de, const N: usize> Deserialize<'de> for WeightedMoments<N> {
                 stored.sums.len(),
                 N - 1
             ));
+        }
+        if stored.count > MOST_VALUES {
+            return refuse(format!("count: {}, at most {MOST_VALUES} can be", stored.count));
         }
         if stored.squared_weight < 0.0 {
             return refuse(format!("squared_weight: {} for a sum of squares", stored.squared_weight));

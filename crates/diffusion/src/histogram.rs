@@ -28,6 +28,7 @@ pub struct HistogramError {
 /// # Ok::<(), diffusion::HistogramError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Histogram {
     low: f64,
     high: f64,
@@ -41,9 +42,7 @@ impl Histogram {
     /// # Errors
     /// [`HistogramError`] unless `low < high` are finite and `bins >= 1`.
     pub fn new(low: f64, high: f64, bins: usize) -> Result<Self, HistogramError> {
-        if bins == 0 || !low.is_finite() || !high.is_finite() || low >= high {
-            return Err(HistogramError { low, high, bins });
-        }
+        check(low, high, bins)?;
         Ok(Self { low, high, counts: vec![0; bins], outside: 0 })
     }
 
@@ -90,9 +89,68 @@ impl Histogram {
     }
 }
 
+/// What is stored, before it has been checked.
+#[derive(Deserialize)]
+struct Stored {
+    low: f64,
+    high: f64,
+    counts: Vec<u64>,
+    outside: u64,
+}
+
+/// A stored histogram that cannot have come from values.
+#[derive(Debug, thiserror::Error)]
+enum StoredError {
+    #[error(transparent)]
+    Bounds(#[from] HistogramError),
+    #[error("counts: their sum overflows")]
+    Overflow,
+}
+
+impl TryFrom<Stored> for Histogram {
+    type Error = StoredError;
+
+    fn try_from(stored: Stored) -> Result<Self, StoredError> {
+        let Stored { low, high, counts, outside } = stored;
+        check(low, high, counts.len())?;
+        let all = counts.iter().try_fold(outside, |sum, &count| sum.checked_add(count));
+        // Room for more.
+        all.filter(|all| *all < 1 << 53).ok_or(StoredError::Overflow)?;
+        Ok(Self { low, high, counts, outside })
+    }
+}
+
+fn check(low: f64, high: f64, bins: usize) -> Result<(), HistogramError> {
+    if bins == 0 || !low.is_finite() || !high.is_finite() || low >= high {
+        return Err(HistogramError { low, high, bins });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_stored_comes_back_or_is_refused() {
+        let mut h = Histogram::new(-1.0, 1.0, 2).unwrap();
+        h.add(&[0.5, 2.0, 0.7]);
+        let text = serde_json::to_string(&h).unwrap();
+        assert_eq!(text, r#"{"low":-1.0,"high":1.0,"counts":[0,2],"outside":1}"#);
+        assert_eq!(serde_json::from_str::<Histogram>(&text).unwrap(), h);
+        for (from, to) in [
+            ("[0,2]", "[]"),
+            ("[0,2]", "[18446744073709551615,2]"),
+            ("[0,2]", "[0,-2]"),
+            ("-1.0", "1.0"),
+            ("-1.0", "null"),
+            ("1.0,\"counts", "1e999,\"counts"),
+            ("\"outside\":1", "\"outside\":9007199254740992"),
+        ] {
+            assert!(text.contains(from));
+            assert!(serde_json::from_str::<Histogram>(&text.replace(from, to)).is_err(), "{from} {to}");
+        }
+    }
 
     #[test]
     fn bounds() {

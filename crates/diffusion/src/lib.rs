@@ -1,9 +1,13 @@
 //! Diffusion models followed in their cumulants.
 //!
 //! A diffusion model carries data to noise and noise back to data. The cumulants `kappa_n` of the field say
-//! how far it got: forwards `kappa_2(t) = kappa_2 f^2 + Xi` and `kappa_n(t) = kappa_n f^n` for `n > 2`
-//! [3.23, 3.24], for every target; backwards they must come back. This crate runs ensembles of trajectories
-//! and measures them on the way.
+//! how far it got: forwards
+//!
+//! ```math
+//! \kappa_2(t) = \kappa_2 f^2 + \Xi , \quad \kappa_n(t) = \kappa_n f^n , \quad n > 2 \tag*{[3.23, 3.24]}
+//! ```
+//!
+//! for every target; backwards they must come back. This crate runs ensembles of trajectories and measures them on the way.
 //!
 //! In order of reading:
 //!

@@ -2,7 +2,8 @@
 //!
 //! `NAME.npy` holds doubles of shape `(configurations, L_0, L_1, ..)` in C order, readable by `numpy.load`.
 //! `NAME.json` holds the [`EnsembleMetadata`]: what was simulated, and the SHA-256 of the whole `.npy` file, as
-//! `sha256sum` prints it. Both are written beside their place, flushed and renamed, the fields first: fields whose
+//! `sha256sum` prints it; its first entry, `seal`, is the SHA-256 of the others, behind the comma. Both are written beside their place,
+//! flushed, and then renamed, the fields first: fields whose
 //! metadata did not make it are refused by their digest.
 //!
 //! Sets larger than memory are written and read in slabs of configurations, or read in any order by [`EnsembleFields`].
@@ -10,9 +11,11 @@
 use crate::ensemble_fields::{EnsembleFields, Fingerprint};
 use crate::files::{Replacement, replace};
 use crate::npy::{Header, Number, read_header, write_header};
+use crate::sealed::{Broken, seal, unseal};
 use crate::{EnsembleError, Lattice};
 use ndarray::Array2;
 use sde_core::Batch;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -20,7 +23,9 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Version of the metadata that this crate writes, and the only one it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The entry of a JSON file with the digest of all others.
+const SEAL: &str = "seal";
 
 /// How an ensemble was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +44,7 @@ pub struct Provenance {
 
 /// The metadata beside the fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct EnsembleMetadata {
     /// Version of this format.
     pub format: u32,
@@ -53,7 +59,29 @@ pub struct EnsembleMetadata {
     pub sha256: String,
 }
 
-/// The part of [`EnsembleMetadata`] that every version has.
+/// [`EnsembleMetadata`] as it is read: all entries on one level, so that unknown ones take no memory.
+#[derive(Deserialize)]
+struct Stored {
+    format: u32,
+    crate_version: String,
+    shape: Vec<usize>,
+    hopping: f64,
+    lambda: f64,
+    seed: u64,
+    protocol: String,
+    chains: usize,
+    sha256: String,
+}
+
+impl From<Stored> for EnsembleMetadata {
+    fn from(stored: Stored) -> Self {
+        let Stored { format, crate_version, shape, hopping, lambda, seed, protocol, chains, sha256 } = stored;
+        let provenance = Provenance { hopping, lambda, seed, protocol, chains };
+        Self { format, crate_version, shape, provenance, sha256 }
+    }
+}
+
+/// The part that every version of every JSON file has.
 #[derive(Deserialize)]
 struct Version {
     format: u32,
@@ -148,10 +176,15 @@ impl EnsembleWriter {
         let crate_version = env!("CARGO_PKG_VERSION").into();
         let metadata = EnsembleMetadata { format: FORMAT, crate_version, shape, provenance, sha256 };
         let beside = path.with_extension("json");
-        let json = serde_json::to_vec_pretty(&metadata)
+        let json = serde_json::to_string_pretty(&metadata)
             .map_err(|source| EnsembleError::Metadata { file: beside.clone(), source })?;
+        // Nothing takes its place before both are on the device.
+        let written = |source| EnsembleError::written(&beside, source);
+        let mut metadata_file = Replacement::create(&beside).map_err(written)?;
+        metadata_file.write(seal(SEAL, &json).as_bytes()).map_err(written)?;
+        metadata_file.sync().map_err(written)?;
         file.commit().map_err(|source| EnsembleError::written(&path, source))?;
-        replace(&beside, &json).map_err(|source| EnsembleError::written(&beside, source))?;
+        metadata_file.commit().map_err(written)?;
         Ok(metadata)
     }
 
@@ -320,19 +353,38 @@ impl EnsembleReader {
 }
 
 fn read_metadata(path: &Path) -> Result<EnsembleMetadata, EnsembleError> {
-    let bytes = fs::read(path).map_err(|source| EnsembleError::read(path, source))?;
-    let damaged = |source| EnsembleError::Metadata { file: path.into(), source };
-    let Version { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
-    if format != FORMAT {
-        return Err(EnsembleError::Format { file: path.into(), expected: FORMAT, found: format });
-    }
-    let metadata: EnsembleMetadata = serde_json::from_slice(&bytes).map_err(damaged)?;
+    let mut bytes = fs::read(path).map_err(|source| EnsembleError::read(path, source))?;
+    let metadata: EnsembleMetadata = sealed(path, FORMAT, &mut bytes)?;
     let chains = metadata.provenance.chains;
     let configurations = metadata.shape.first().copied().unwrap_or(0);
     if chains == 0 || !configurations.is_multiple_of(chains) {
         return Err(EnsembleError::Chains { file: path.into(), chains, configurations });
     }
     Ok(metadata)
+}
+
+/// Replaces a JSON file by an object, sealed.
+pub(crate) fn replace_sealed(file: &Path, json: &str) -> Result<(), EnsembleError> {
+    replace(file, seal(SEAL, json).as_bytes()).map_err(|source| EnsembleError::written(file, source))
+}
+
+/// What a sealed JSON file of this format holds.
+pub(crate) fn sealed<T: DeserializeOwned>(
+    file: &Path,
+    format: u32,
+    bytes: &mut [u8],
+) -> Result<T, EnsembleError> {
+    let damaged = |source| EnsembleError::Metadata { file: file.into(), source };
+    // First of all, since other versions may have other seals.
+    let Version { format: found } = serde_json::from_slice(bytes).map_err(damaged)?;
+    if found != format {
+        return Err(EnsembleError::Format { file: file.into(), expected: format, found });
+    }
+    let json = unseal(SEAL, bytes).map_err(|broken| match broken {
+        Broken::Foreign => damaged(serde_json::Error::custom("the first entry is no seal")),
+        Broken::Digest { expected, found } => EnsembleError::Digest { file: file.into(), expected, found },
+    })?;
+    serde_json::from_slice(json).map_err(damaged)
 }
 
 /// Refuses the first NaN or infinity; `first` is the number of the first configuration in `values`.

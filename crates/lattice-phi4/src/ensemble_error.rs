@@ -94,12 +94,12 @@ pub enum EnsembleError {
         /// What was found there.
         value: f64,
     },
-    /// The fields are not those that the metadata were written for.
+    /// The fields are not those that the metadata were written for, or a JSON file is not what was written.
     #[error("{}: sha256: expected {expected}, found {found}", file.display())]
     Digest {
         /// The file.
         file: PathBuf,
-        /// Digest in the metadata.
+        /// Digest that was written down.
         expected: String,
         /// Digest of the file.
         found: String,

@@ -26,10 +26,17 @@ impl Replacement {
         self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
     }
 
-    pub(crate) fn commit(mut self) -> io::Result<()> {
-        if let Some(file) = &mut self.file {
+    /// Brings everything to the device, so that only the renaming is left.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), |file| {
             file.flush()?;
-            file.get_ref().sync_all()?;
+            file.get_ref().sync_all()
+        })
+    }
+
+    pub(crate) fn commit(mut self) -> io::Result<()> {
+        if self.file.is_some() {
+            self.sync()?;
             rename(&self.partial, &self.path)?;
         }
         self.file = None;

@@ -2,8 +2,8 @@
 //!
 //! The theory of Sec. 5 of Aarts, Habibi, Wang and Zhou (arXiv:2410.21212), with the action
 //!
-//! ```text
-//! S = sum_x [ -2 kappa sum_nu phi_x phi_{x+nu} + (1 - 2 lambda) phi_x^2 + lambda phi_x^4 ]          [5.4]
+//! ```math
+//! S = \sum_x [ -2 \kappa \sum_\nu \phi_x \phi_{x+\nu} + (1 - 2 \lambda) \phi_x^2 + \lambda \phi_x^4 ] \tag*{[5.4]}
 //! ```
 //!
 //! **Theory.** A [`Lattice`] and two couplings make a [`Phi4`], which is a `Target` of `sde-core`. [`Couplings`] convert to
@@ -73,6 +73,7 @@ mod propagator;
 mod protocol;
 mod rows;
 mod score_file;
+mod sealed;
 mod spectrum;
 mod sums;
 mod transfer;

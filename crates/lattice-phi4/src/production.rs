@@ -1,9 +1,9 @@
 //! Ensembles in the making, which can be stopped and resumed.
 //!
 //! A [`Production`] is all the state there is between two configurations. Saved to a folder it consists of numbered parts,
-//! ensembles themselves, which never change once they are written, and of `state.json`, which says how many of them there are
-//! and is replaced as a whole: whenever the program is killed, the folder holds the last state that was saved, or the one
-//! before. Going on from there gives the same configurations, bit for bit, as if nothing had happened.
+//! ensembles themselves, which never change once they are written, and of `state.json`, which says how many of them there are,
+//! is sealed by its SHA-256 as the metadata of an ensemble are, and is replaced as a whole: whenever the program is killed, the
+//! folder holds the last state that was saved, or the one before. Going on from there gives the same configurations, bit for bit, as if nothing had happened.
 //!
 //! A [`Run`] can be cut into shards, a part of the chains each, which are made and saved by jobs that know nothing of each other;
 //! [`Production::merge`] puts them together.
@@ -12,7 +12,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::files::replace;
+use crate::ensemble::{replace_sealed, sealed};
 use crate::protocol::{CHAINS, PAPER, published, thermalise};
 use crate::update::LANES;
 use crate::{
@@ -333,9 +333,9 @@ impl Production {
             energy_errors: self.energy_errors.clone(),
         };
         let file = folder.join(STATE);
-        let json = serde_json::to_vec(&state)
+        let json = serde_json::to_string(&state)
             .map_err(|source| EnsembleError::Metadata { file: file.clone(), source })?;
-        replace(&file, &json).map_err(|source| EnsembleError::written(&file, source))?;
+        replace_sealed(&file, &json)?;
         (self.saved, self.parts) = (rows, parts);
         Ok(())
     }
@@ -367,12 +367,13 @@ impl Production {
             resumed.fields.extend(reader.read_all()?);
         }
         let found = resumed.fields.len() / resumed.sites;
-        let (starts, chains) = match state.kind {
-            Kind::Equilibrium { .. } => (state.run.chains().len(), state.run.chains().len()),
-            Kind::Paper { .. } => (0, 1),
-        };
-        let whole =
-            state.starts == starts && state.rows >= starts && (state.rows - starts).is_multiple_of(chains);
+        let equilibrium = matches!(state.kind, Kind::Equilibrium { .. });
+        let (starts, chains) =
+            if equilibrium { (state.run.chains().len(), state.run.chains().len()) } else { (0, 1) };
+        let whole = state.starts == starts
+            && state.rows >= starts
+            && (state.rows - starts).is_multiple_of(chains)
+            && equilibrium == state.run.start.is_none();
         if found != state.rows || !whole || state.energy_errors.len() + state.starts != state.rows {
             return Err(EnsembleError::Count { file, expected: state.rows, found });
         }
@@ -413,26 +414,15 @@ pub(crate) struct State {
     energy_errors: Vec<f64>,
 }
 
-/// The part of [`State`] that every version has.
-#[derive(Deserialize)]
-struct Version {
-    format: u32,
-}
-
 impl State {
     /// What was saved to a folder, if anything was.
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, EnsembleError> {
         let file = folder.join(STATE);
-        let json = match fs::read(&file) {
+        let mut json = match fs::read(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|source| EnsembleError::read(&file, source))?,
         };
-        let damaged = |source| EnsembleError::Metadata { file: file.clone(), source };
-        let Version { format } = serde_json::from_slice(&json).map_err(damaged)?;
-        if format != FORMAT {
-            return Err(EnsembleError::Format { file, expected: FORMAT, found: format });
-        }
-        serde_json::from_slice(&json).map(Some).map_err(damaged)
+        sealed(&file, FORMAT, &mut json).map(Some)
     }
 
     pub(crate) fn is_of(&self, action: &Phi4) -> bool {

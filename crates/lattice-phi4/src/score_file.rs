@@ -7,20 +7,18 @@
 //! What is read is checked beyond the digest, which anybody can compute: a model has as many coefficients as it has features
 //! and momenta, and all of them are finite.
 
-use crate::ensemble::hexadecimal;
 use crate::files::replace;
+use crate::sealed::{Broken, seal, unseal};
 use crate::{Couplings, Feature, Lattice, Orbits, PerturbativeModel, Phi4};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Version of the format that this crate writes, and the only one it reads.
 const FORMAT: u32 = 1;
-/// What a file begins with, and what follows the digest.
-const BEGIN: &str = "{\"sha256\":\"";
-const END: &str = "\",";
+/// The entry with the digest.
+const SEAL: &str = "sha256";
 
 /// A fitted score, and the ensemble it was fitted to.
 ///
@@ -65,7 +63,7 @@ pub enum ScoreFileError {
         source: io::Error,
     },
     /// The file is something else.
-    #[error("{}: not a fitted score: expected {BEGIN}.. at the beginning", file.display())]
+    #[error("{}: not a fitted score: expected {{\"{SEAL}\":.. at the beginning", file.display())]
     Foreign {
         /// The file.
         file: PathBuf,
@@ -125,12 +123,12 @@ pub enum ScoreFileError {
 }
 
 /// The entries behind the digest.
-#[derive(Serialize, Deserialize)]
-struct Document<S> {
+#[derive(Serialize)]
+struct Document<'a> {
     format: u32,
-    crate_version: String,
+    crate_version: &'a str,
     #[serde(flatten)]
-    score: S,
+    score: &'a FittedScore,
 }
 
 /// The entry that every version has.
@@ -147,15 +145,10 @@ impl FittedScore {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), ScoreFileError> {
         let file = path.as_ref();
         self.validate(file)?;
-        let crate_version = env!("CARGO_PKG_VERSION").to_owned();
-        let document = Document { format: FORMAT, crate_version, score: self };
+        let document = Document { format: FORMAT, crate_version: env!("CARGO_PKG_VERSION"), score: self };
         let json = serde_json::to_string(&document)
             .map_err(|source| ScoreFileError::Entries { file: file.into(), source })?;
-        // Behind the opening brace.
-        let entries = &json[1..];
-        let digest = hexadecimal(&Sha256::digest(entries));
-        let text = [BEGIN, &digest, END, entries].concat();
-        replace(file, text.as_bytes()).map_err(|source| ScoreFileError::Io {
+        replace(file, seal(SEAL, &json).as_bytes()).map_err(|source| ScoreFileError::Io {
             file: file.into(),
             action: "written",
             source,
@@ -170,22 +163,19 @@ impl FittedScore {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ScoreFileError> {
         let file = path.as_ref();
         let io = |source| ScoreFileError::Io { file: file.into(), action: "read", source };
-        let bytes = fs::read(file).map_err(io)?;
-        let foreign = || ScoreFileError::Foreign { file: file.into() };
-        let rest = bytes.strip_prefix(BEGIN.as_bytes()).ok_or_else(foreign)?;
-        let (digest, rest) = rest.split_at_checked(2 * Sha256::output_size()).ok_or_else(foreign)?;
-        let entries = rest.strip_prefix(END.as_bytes()).ok_or_else(foreign)?;
-        let (expected, found) = (String::from_utf8_lossy(digest), hexadecimal(&Sha256::digest(entries)));
-        if expected != found {
-            return Err(ScoreFileError::Digest { file: file.into(), expected: expected.into(), found });
-        }
-        let json = [b"{", entries].concat();
+        let mut bytes = fs::read(file).map_err(io)?;
+        let json = unseal(SEAL, &mut bytes).map_err(|broken| match broken {
+            Broken::Foreign => ScoreFileError::Foreign { file: file.into() },
+            Broken::Digest { expected, found } => {
+                ScoreFileError::Digest { file: file.into(), expected, found }
+            }
+        })?;
         let damaged = |source| ScoreFileError::Entries { file: file.into(), source };
-        let Version { format } = serde_json::from_slice(&json).map_err(damaged)?;
+        let Version { format } = serde_json::from_slice(json).map_err(damaged)?;
         if format != FORMAT {
             return Err(ScoreFileError::Format { file: file.into(), expected: FORMAT, found: format });
         }
-        let Document { score, .. } = serde_json::from_slice::<Document<Self>>(&json).map_err(damaged)?;
+        let score: Self = serde_json::from_slice(json).map_err(damaged)?;
         score.validate(file)?;
         Ok(score)
     }

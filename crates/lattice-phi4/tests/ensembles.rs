@@ -1,11 +1,15 @@
 //! Ensembles on disk: what is written is what NumPy would write, and damaged files are refused.
 
+#[path = "hostile/sealed.rs"]
+mod sealed;
+
 use lattice_phi4::ndarray::{Array2, Array3, array};
 use lattice_phi4::{
     EnsembleError, EnsembleFields, EnsembleReader, EnsembleWriter, Lattice, NpyError, Provenance,
 };
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
 use sde_core::Configurations;
+use sealed::{entries, sealed};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -148,7 +152,7 @@ fn an_empty_ensemble_has_a_digest_too() {
     assert_eq!(read(&path).unwrap().dim(), (0, 12));
     let beside = path.with_extension("json");
     let text = fs::read_to_string(&beside).unwrap().replace(&digest, &digest.replace('0', "1"));
-    fs::write(&beside, text).unwrap();
+    fs::write(&beside, sealed("seal", &entries(text.as_bytes()))).unwrap();
     assert!(matches!(read(&path).unwrap_err(), EnsembleError::Digest { .. }));
 }
 
@@ -159,10 +163,14 @@ fn damaged_metadata_are_refused() {
     let text = fs::read_to_string(&beside).unwrap();
     let with = |from: &str, to: &str| {
         assert!(text.contains(from), "{text}");
-        fs::write(&beside, text.replace(from, to)).unwrap();
+        // Unseen, no change goes through; what follows has a digest that fits.
+        let changed = text.replace(from, to);
+        fs::write(&beside, &changed).unwrap();
+        read(&path).unwrap_err();
+        fs::write(&beside, sealed("seal", &entries(changed.as_bytes()))).unwrap();
         read(&path).unwrap_err()
     };
-    assert!(matches!(with("\"format\": 1", "\"format\": 2"), EnsembleError::Format { found: 2, .. }));
+    assert!(matches!(with("\"format\": 2", "\"format\": 1"), EnsembleError::Format { found: 1, .. }));
     assert!(matches!(with("\"chains\": 2", "\"chains\": 4"), EnsembleError::Chains { chains: 4, .. }));
     assert!(matches!(with("\"chains\": 2", "\"chains\": -2"), EnsembleError::Metadata { .. }));
     assert!(matches!(with("\"seed\"", "\"sead\""), EnsembleError::Metadata { .. }));

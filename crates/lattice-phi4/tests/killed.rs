@@ -1,35 +1,28 @@
-//! A program that is killed while it makes an ensemble, and started again, makes the same one.
+//! A program that is killed at any moment goes on to the same bits: `KILLED_RUNS=1000` for as many.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "the figures are what a long run is for")]
 
-use lattice_phi4::{Lattice, Phi4, Production, Run, Start, equilibrium, paper};
-use std::env;
-use std::os::unix::process::ExitStatusExt;
+#[path = "killed/harness.rs"]
+mod harness;
+
+use lattice_phi4::{Lattice, Phi4, Production, Run, Simulation, Start, equilibrium, paper};
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
-
-/// The folder that the child works in.
-const FOLDER: &str = "LATTICE_PHI4_KILLED";
-const KILL: i32 = 9;
 
 fn action() -> Phi4 {
-    Phi4::new(Lattice::new(&[8, 8]).unwrap(), 0.27, 0.022).unwrap()
+    Phi4::new(Lattice::new(&[4, 6]).unwrap(), 0.27, 0.022).unwrap()
 }
 
 const RUNS: [Run; 2] = [
-    Run { configurations: 6400, seed: 3, start: None, shard: (0, 1) },
-    Run { configurations: 3000, seed: 3, start: Some(Start::Hot), shard: (0, 1) },
+    Run { configurations: 640, seed: 3, start: None, shard: (0, 1) },
+    Run { configurations: 2000, seed: 3, start: Some(Start::Hot), shard: (0, 1) },
 ];
 
-/// What the child does: all runs, each saved after every step and gone on with if it was begun.
-#[test]
-#[ignore = "is started by the other test"]
-fn child() {
-    let folder = env::var(FOLDER).unwrap();
+/// Saved after every step, and gone on with if it was begun.
+fn whole_runs(folder: &Path) {
     for (number, run) in RUNS.into_iter().enumerate() {
-        let folder = Path::new(&folder).join(number.to_string());
+        let folder = folder.join(number.to_string());
         let saved = Production::resume(&action(), run, &folder).unwrap();
         let mut production = saved.unwrap_or_else(|| run.begin(&action()).unwrap());
         while production.done() < production.configurations() {
@@ -40,35 +33,84 @@ fn child() {
 }
 
 #[test]
-fn killed_runs_give_the_same_bits() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut kills = 0;
-    loop {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["child", "--exact", "--ignored"])
-            .env(FOLDER, folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        // The moments fall anywhere in computing and in writing; later ones come later, so that any machine gets to the end.
-        thread::sleep(Duration::from_millis(20 + (kills * 7919 + 104_729) % 181 + 5 * kills));
-        child.kill().unwrap();
-        let status = child.wait().unwrap();
-        if status.success() {
-            break;
-        }
-        assert_eq!(status.signal(), Some(KILL), "the child failed by itself: {status}");
-        kills += 1;
-    }
-    assert!(kills >= 3, "only {kills} kills before the end");
-    let whole = [
-        equilibrium(&action(), 6400, 3, &mut |_, _| ()).unwrap(),
-        paper(&action(), 3000, Start::Hot, 3, &mut |_, _| ()).unwrap(),
-    ];
+#[ignore = "is started by the other test"]
+fn child() {
+    whole_runs(&harness::folder());
+}
+
+fn whole() -> [Simulation; 2] {
+    [
+        equilibrium(&action(), 640, 3, &mut |_, _| ()).unwrap(),
+        paper(&action(), 2000, Start::Hot, 3, &mut |_, _| ()).unwrap(),
+    ]
+}
+
+fn check(folder: &Path, whole: &[Simulation; 2]) {
     for (number, (run, whole)) in RUNS.into_iter().zip(whole).enumerate() {
-        let folder = folder.path().join(number.to_string());
-        let made = Production::resume(&action(), run, &folder).unwrap().unwrap();
+        let made = Production::resume(&action(), run, &folder.join(number.to_string())).unwrap().unwrap();
         assert_eq!(made.done(), made.configurations());
-        assert_eq!(made.finish(), whole, "after {kills} kills");
+        assert_eq!(&made.finish(), whole);
     }
+}
+
+#[test]
+fn killed_runs_give_the_same_bits() {
+    let whole = whole();
+    harness::killed_runs(4, |folder| check(folder, &whole));
+}
+
+#[test]
+fn killed_at_every_step() {
+    let whole = whole();
+    harness::killed_at_every_step(|folder| check(folder, &whole));
+}
+
+/// The folder as it is after every operation of a save, and within each of the writes.
+#[test]
+fn a_save_can_stop_anywhere() {
+    let (action, run) = (action(), RUNS[0]);
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    let mut production = run.begin(&action).unwrap();
+    production.advance(&action).unwrap();
+    production.save(&action, folder.path()).unwrap();
+    let old_state = read("state.json");
+    let before = production.clone();
+    production.advance(&action).unwrap();
+    production.save(&action, folder.path()).unwrap();
+    let after = production;
+
+    // In the order in which they are written.
+    let new = ["part-000001.npy", "part-000001.json", "state.json"].map(|name| (name, read(name)));
+    let put = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let resumed = || Production::resume(&action, run, folder.path()).unwrap().unwrap();
+    for (name, _) in &new[..2] {
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    put("state.json", &old_state);
+    let mut steps = 0;
+    for (name, bytes) in &new {
+        let partial = format!(".{name}.partial");
+        for length in (0..=bytes.len()).step_by(bytes.len().div_ceil(16)).chain([bytes.len()]) {
+            put(&partial, &bytes[..length]);
+            assert_eq!(resumed(), before, "{name}, {length}");
+            steps += 1;
+        }
+        fs::rename(folder.path().join(partial), folder.path().join(name)).unwrap();
+        assert_eq!(resumed(), if *name == "state.json" { after.clone() } else { before.clone() }, "{name}");
+        steps += 1;
+        // From here it goes on over the remains.
+        let again = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), again.path().join(entry.file_name())).unwrap();
+        }
+        let mut production = resumed();
+        while production.done() < 96 {
+            production.advance(&action).unwrap();
+            production.save(&action, again.path()).unwrap();
+        }
+        assert_eq!(Production::resume(&action, run, again.path()).unwrap().unwrap(), production);
+    }
+    assert!(steps > 40, "{steps}");
 }

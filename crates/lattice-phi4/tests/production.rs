@@ -1,7 +1,11 @@
 //! Ensembles that are stopped, resumed and damaged.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "hostile/sealed.rs"]
+mod sealed;
+
 use lattice_phi4::{EnsembleError, Lattice, Phi4, Production, Run, Start, equilibrium, paper};
+use sealed::{entries, sealed};
 use std::fs;
 
 fn action(extent: usize) -> Phi4 {
@@ -90,10 +94,13 @@ fn another_run_or_action_is_not_resumed_and_damage_is_named() {
     for (damaged, what) in [
         (json[..json.len() / 2].to_owned(), "state.json: not the metadata"),
         (json.replace("\"rows\":96", "\"rows\":128"), "configurations: expected 128, found 96"),
-        (json.replace("\"format\":1", "\"format\":2"), "format: expected 1, found 2"),
+        (json.replace("\"format\":2", "\"format\":1"), "format: expected 2, found 1"),
+        (json.replace("\"starts\":32", "\"starts\":0"), "configurations: expected 96, found 96"),
     ] {
         assert_ne!(damaged, json);
-        fs::write(&state, damaged).unwrap();
+        fs::write(&state, &damaged).unwrap();
+        of(&action(4), run).unwrap_err();
+        fs::write(&state, sealed("seal", &entries(damaged.as_bytes()))).unwrap();
         let error = of(&action(4), run).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
     }

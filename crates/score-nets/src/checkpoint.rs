@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is two files. `NAME.json` holds the settings and the step; it names the other one,
 //! `NAME.DIGEST.safetensors`, with the weights, their average, both moments of Adam and the best weights so
-//! far, one tensor each per tensor of the net (`weights.network.final.bias`, ...), and gives its SHA-256.
+//! far, one tensor each per tensor of the net (`weights.network.final.bias`, ...), and gives its SHA-256. Its own first entry, `seal`, is the SHA-256 of the others.
 //!
 //! The tensors are written first, under a name of their own; then the JSON file replaces the old one in a
 //! single rename; then the old tensors are removed. Whenever it stops, the JSON file on disk names tensors that
@@ -10,15 +10,18 @@
 
 use crate::data::digest_of_bytes;
 use crate::files;
+use crate::layout::TensorSpec;
+use crate::sealed::{Broken, seal, unseal};
 use crate::tensors::{TensorError, check_finite, check_shape};
 use crate::{Layout, Mlp, Net, NetError, SourceSettings, TrainConfig};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, serialize};
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Version of the format that this crate writes, and the only one it reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The best validation so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +64,6 @@ pub struct Checkpoint<N: Net = Mlp> {
 struct Metadata<C> {
     version: u32,
     /// [`Net::KIND`].
-    #[serde(default = "mlp")]
     kind: String,
     step: u64,
     best: Option<Best>,
@@ -75,15 +77,14 @@ struct Metadata<C> {
 
 /// The part of [`Metadata`] that every version has.
 #[derive(Deserialize)]
-struct Header {
+struct Version {
     version: u32,
-    #[serde(default = "mlp")]
-    kind: String,
 }
 
-/// The only kind of net that was there before files told it.
-fn mlp() -> String {
-    Mlp::KIND.into()
+/// The part of [`Metadata`] that tells the kind of net.
+#[derive(Deserialize)]
+struct Kind {
+    kind: String,
 }
 
 /// A checkpoint cannot be written or read; every case names the file.
@@ -117,12 +118,12 @@ pub enum CheckpointError {
         /// The version of the file.
         found: u32,
     },
-    /// The tensors are not those that the metadata were written for.
+    /// The tensors are not those that the metadata were written for, or the metadata not what was written.
     #[error("{}: sha256: expected {expected}, found {found}", file.display())]
     Digest {
         /// The file.
         file: PathBuf,
-        /// Digest in the metadata.
+        /// Digest that was written down.
         expected: String,
         /// Digest of the file.
         found: String,
@@ -231,7 +232,7 @@ impl<N: Net> Checkpoint<N> {
             tensors: tensors.clone(),
             sha256,
         };
-        let json = serde_json::to_vec_pretty(&metadata)
+        let json = serde_json::to_string_pretty(&metadata)
             .map_err(|source| CheckpointError::Metadata { file: path.into(), source })?;
         let before = read_metadata::<N>(path).ok();
         let write = |file: &Path, bytes: &[u8]| {
@@ -242,8 +243,11 @@ impl<N: Net> Checkpoint<N> {
             })
         };
         write(&path.with_file_name(&tensors), &bytes)?;
-        write(path, &json)?;
-        if let Some(before) = before.filter(|before| before.tensors != tensors) {
+        write(path, seal(&json).as_bytes())?;
+        let own = |before: &Metadata<_>| {
+            before.tensors != tensors && before.tensors.starts_with(&format!("{stem}."))
+        };
+        if let Some(before) = before.filter(own) {
             // Nothing refers to them any more; if they stay, no harm is done.
             let _ = fs::remove_file(path.with_file_name(before.tensors));
         }
@@ -270,8 +274,12 @@ impl<N: Net> Checkpoint<N> {
         if found != metadata.sha256 {
             return Err(CheckpointError::Digest { file, expected: metadata.sha256, found });
         }
-        let tensors = SafeTensors::deserialize(&bytes)
-            .map_err(|source| CheckpointError::Format { file: file.clone(), source })?;
+        let format = |source| CheckpointError::Format { file: file.clone(), source };
+        let groups = 4 + usize::from(metadata.best.is_some());
+        if header_length(&bytes) > longest_header(&layout, groups) {
+            return Err(format(SafeTensorError::HeaderTooLarge));
+        }
+        let tensors = SafeTensors::deserialize(&bytes).map_err(format)?;
         let vectors = Vectors::read(&layout, metadata.best.is_some(), &tensors)
             .map_err(|source| CheckpointError::Tensor { file: file.clone(), source })?;
         let Metadata { step, best, worse, net, train, source, .. } = metadata;
@@ -292,6 +300,17 @@ impl<N: Net> Checkpoint<N> {
     }
 }
 
+/// Bytes of the header of a safetensors file, as it says itself.
+fn header_length(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length))
+}
+
+/// More than the header of this layout has: a header takes many times its length in memory, so not every one is read.
+fn longest_header(layout: &Layout, groups: usize) -> u64 {
+    let tensor = |spec: &TensorSpec| 256 + 8 * spec.name.len() + 32 * spec.shape.len();
+    (1024 + groups * layout.tensors().iter().map(tensor).sum::<usize>()) as u64
+}
+
 /// The flat vectors of a checkpoint.
 struct Vectors {
     weights: Vec<f32>,
@@ -305,21 +324,18 @@ impl Vectors {
     fn read(layout: &Layout, with_best: bool, tensors: &SafeTensors<'_>) -> Result<Self, TensorError> {
         let mut known = 0;
         let mut group = |group: &str| -> Result<Vec<f32>, TensorError> {
-            let mut values = vec![0.0; layout.len()];
+            // Tensors of the file, all of them, before memory is asked for on the word of the metadata.
+            let mut found = Vec::new();
             for spec in layout.tensors() {
-                let name = format!("{group}.{}", spec.name);
-                let Ok(tensor) = tensors.tensor(&name) else {
-                    return Err(TensorError::Missing { name });
-                };
-                if tensor.dtype() != Dtype::F32 {
-                    return Err(TensorError::Dtype { name, found: tensor.dtype().to_string() });
-                }
-                check_shape(spec, &name, tensor.shape())?;
+                found.push(tensor(group, spec, tensors)?);
+            }
+            let mut values = vec![0.0; layout.len()];
+            for (spec, tensor) in layout.tensors().iter().zip(found) {
                 let place = &mut values[spec.range.clone()];
                 for (value, bytes) in place.iter_mut().zip(tensor.data().as_chunks::<4>().0) {
                     *value = f32::from_le_bytes(*bytes);
                 }
-                check_finite(&name, place)?;
+                check_finite(&format!("{group}.{}", spec.name), place)?;
                 known += 1;
             }
             Ok(values)
@@ -344,20 +360,50 @@ impl Vectors {
     }
 }
 
+/// A tensor of a group, as its net needs it.
+fn tensor<'a>(
+    group: &str,
+    spec: &TensorSpec,
+    tensors: &SafeTensors<'a>,
+) -> Result<TensorView<'a>, TensorError> {
+    let name = format!("{group}.{}", spec.name);
+    let Ok(tensor) = tensors.tensor(&name) else {
+        return Err(TensorError::Missing { name });
+    };
+    if tensor.dtype() != Dtype::F32 {
+        return Err(TensorError::Dtype { name, found: tensor.dtype().to_string() });
+    }
+    check_shape(spec, &name, tensor.shape())?;
+    Ok(tensor)
+}
+
 fn read_metadata<N: Net>(path: &Path) -> Result<Metadata<N::Config>, CheckpointError> {
-    let bytes = fs::read(path).map_err(|source| CheckpointError::Io {
+    let mut bytes = fs::read(path).map_err(|source| CheckpointError::Io {
         file: path.into(),
         action: "be read",
         source,
     })?;
     let damaged = |source| CheckpointError::Metadata { file: path.into(), source };
-    let Header { version, kind } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    // First of all, since other versions may have other seals.
+    let Version { version } = serde_json::from_slice(&bytes).map_err(damaged)?;
     if version != VERSION {
         return Err(CheckpointError::Version { file: path.into(), expected: VERSION, found: version });
     }
+    let json = unseal(&mut bytes).map_err(|broken| match broken {
+        Broken::Foreign => damaged(serde_json::Error::custom("the first entry is no seal")),
+        Broken::Digest { expected, found } => CheckpointError::Digest { file: path.into(), expected, found },
+    })?;
+    let Kind { kind } = serde_json::from_slice(json).map_err(damaged)?;
     if kind != N::KIND {
         let expected = N::KIND.into();
         return Err(CheckpointError::Setting { file: path.into(), field: "kind", expected, found: kind });
     }
-    serde_json::from_slice(&bytes).map_err(damaged)
+    let metadata: Metadata<N::Config> = serde_json::from_slice(json).map_err(damaged)?;
+    // A name that leads elsewhere would be read there, and removed there with the next checkpoint.
+    if Path::new(&metadata.tensors).file_name() != Some(metadata.tensors.as_ref()) {
+        return Err(damaged(serde_json::Error::custom(
+            "tensors: expected the name of a file beside this one",
+        )));
+    }
+    Ok(metadata)
 }

@@ -4,6 +4,7 @@
 //! of frequencies let a linear map of `e(c)` resolve both the coarse and the fine dependence.
 
 use crate::NetError;
+use crate::error::{WIDEST, at_most};
 use crate::math::Frequency;
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,8 @@ impl Embedding {
         match *self {
             Self::Sinusoidal { dims } if dims < 2 || dims % 2 == 1 => Err(NetError::EmbeddingDims { dims }),
             Self::LogNoise { harmonics: 0 } => Err(NetError::NoHarmonics),
-            _ => Ok(()),
+            Self::Sinusoidal { dims } => at_most("dims", dims, WIDEST),
+            Self::LogNoise { harmonics } => at_most("harmonics", harmonics, WIDEST),
         }
     }
 }

@@ -40,6 +40,16 @@ pub enum NetError {
         /// Name of the setting.
         name: &'static str,
     },
+    /// It is beyond what any machine trains.
+    #[error("{name} = {value} must be at most {most}")]
+    TooLarge {
+        /// Name of the setting.
+        name: &'static str,
+        /// What was given.
+        value: usize,
+        /// The largest value.
+        most: usize,
+    },
     /// A lattice is halved once for every level.
     #[error("extent {extent} must be a multiple of the stride {stride} of the net")]
     Extent {
@@ -90,4 +100,16 @@ pub enum NetError {
         /// What was given.
         found: usize,
     },
+}
+
+/// Neurons, channels or functions of a layer: the square of it can be counted.
+pub(crate) const WIDEST: usize = 1 << 14;
+/// Levels of a net, blocks of a level, powers of a parameter.
+pub(crate) const DEEPEST: usize = 64;
+/// Sites along an axis.
+pub(crate) const LONGEST: usize = 1 << 16;
+
+/// Refuses a setting that nobody has meant, before memory is asked for it.
+pub(crate) fn at_most(name: &'static str, value: usize, most: usize) -> Result<(), NetError> {
+    if value > most { Err(NetError::TooLarge { name, value, most }) } else { Ok(()) }
 }

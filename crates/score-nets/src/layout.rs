@@ -44,7 +44,9 @@ impl Layout {
     /// Appends a tensor and returns its place.
     pub fn push(&mut self, name: String, shape: &[usize], fan_in: usize) -> Range<usize> {
         let start = self.len();
-        let range = start..start + shape.iter().product::<usize>();
+        // A net that counts too many parameters to be one is refused where it is made.
+        let length = shape.iter().fold(1_usize, |length, extent| length.saturating_mul(*extent));
+        let range = start..start.saturating_add(length);
         self.tensors.push(TensorSpec { name, shape: shape.to_vec(), range: range.clone(), fan_in });
         range
     }

@@ -1,5 +1,11 @@
 //! Score networks: nets that learn `grad log p_t(x)`, trained and evaluated on a CPU at the speed of hand-written
-//! kernels.
+//! kernels. What is minimised is the error of denoising,
+//!
+//! ```math
+//! E | \sqrt{\Xi} s_\theta(x_t, t) + z |^2 , \quad x_t = f x_0 + \sqrt{\Xi} z \tag*{[A.3]}
+//! ```
+//!
+//! in this form or in one of less variance.
 //!
 //! In order of reading:
 //!
@@ -79,7 +85,9 @@ mod batches;
 mod checkpoint;
 mod data;
 mod files;
+mod pickle;
 mod published;
+mod sealed;
 mod tensors;
 mod train_config;
 mod trainer;
@@ -89,6 +97,7 @@ pub use batches::{
     SourceError, SourceSettings, Times,
 };
 pub use checkpoint::{Best, Checkpoint, CheckpointError};
+pub use pickle::PickleError;
 pub use published::{PublishedError, read_published};
 pub use tensors::TensorError;
 pub use train_config::{TrainConfig, TrainConfigError};

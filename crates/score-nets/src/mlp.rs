@@ -13,6 +13,7 @@
 //! All parameters live in one flat vector; [`Layout`] says where. Optimisers, averages and checkpoints then
 //! deal with one slice.
 
+use crate::error::{WIDEST, at_most};
 use crate::init::fill_like_pytorch;
 use crate::places::Places;
 use crate::{Activation, Embedding, Layout, NetError};
@@ -70,6 +71,7 @@ impl MlpConfig {
         if self.width == 0 || !self.width.is_multiple_of(16) {
             return Err(NetError::Width { width: self.width });
         }
+        at_most("width", self.width, WIDEST)?;
         self.embedding.validate()
     }
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "../../lattice-phi4/tests/hostile/sealed.rs"]
+mod sealed;
+
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
@@ -10,6 +13,7 @@ use score_nets::{
     ResidualBatches, ResidualConfig, TensorError, TrainConfig, TrainError, Trainer, Validation,
 };
 use sde_core::VarianceExpanding;
+use sealed::{entries, sealed};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::ops::ControlFlow;
@@ -111,7 +115,8 @@ fn rewritten(path: &Path, tensors: &Path, change: impl Fn(&mut Vec<(String, Dtyp
     fs::write(tensors, &bytes).unwrap();
     let mut json: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     json["sha256"] = format!("{:x}", Sha256::digest(&bytes)).into();
-    fs::write(path, json.to_string()).unwrap();
+    json.as_object_mut().unwrap().remove("seal");
+    fs::write(path, sealed("seal", &json.to_string().as_bytes()[1..])).unwrap();
 }
 
 fn tensor_error(path: &Path) -> TensorError {
@@ -146,9 +151,9 @@ fn truncated_metadata_and_other_versions() {
         fs::write(&path, &whole[..length]).unwrap();
         assert!(matches!(Checkpoint::<Mlp>::read(&path), Err(CheckpointError::Metadata { .. })), "{length}");
     }
-    fs::write(&path, whole.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    fs::write(&path, whole.replace("\"version\": 2", "\"version\": 1")).unwrap();
     let error = Checkpoint::<Mlp>::read(&path).unwrap_err();
-    assert!(error.to_string().ends_with("version: expected 1, found 2"), "{error}");
+    assert!(error.to_string().ends_with("version: expected 2, found 1"), "{error}");
 }
 
 #[test]
@@ -199,6 +204,34 @@ fn other_tensors_under_a_right_digest() {
     fs::write(&tensors, &original.0).unwrap();
     fs::write(&path, &original.1).unwrap();
     assert!(Checkpoint::<Mlp>::read(&path).is_ok());
+}
+
+#[test]
+fn changed_metadata_are_refused_and_lead_nowhere() {
+    let folder = TempDir::new().unwrap();
+    let (path, tensors, before) = saved(&folder);
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, whole.replace("\"step\": 40", "\"step\": 41")).unwrap();
+    assert!(
+        matches!(Checkpoint::<Mlp>::read(&path), Err(CheckpointError::Digest { file, .. }) if file == path)
+    );
+    // With a digest that fits: a file elsewhere is not read, nor removed by the next checkpoint.
+    let inner = folder.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    let (path, name) = (inner.join("run.json"), tensors.file_name().unwrap().to_string_lossy().into_owned());
+    let forged = whole.replace(&name, &format!("../{name}"));
+    fs::write(&path, sealed("seal", &entries(forged.as_bytes()))).unwrap();
+    assert!(matches!(Checkpoint::<Mlp>::read(&path), Err(CheckpointError::Metadata { .. })));
+    before.write(&path).unwrap();
+    assert!(tensors.exists());
+    // Nor is memory asked for that the file does not have.
+    let wide = fs::read_to_string(&path).unwrap();
+    for width in ["16384", "16777216", "18446744073709551600"] {
+        let wide = wide.replace("\"width\": 16", &format!("\"width\": {width}"));
+        fs::write(&path, sealed("seal", &entries(wide.as_bytes()))).unwrap();
+        let error = Checkpoint::<Mlp>::read(&path).unwrap_err();
+        assert!(matches!(error, CheckpointError::Tensor { .. } | CheckpointError::Net { .. }), "{error}");
+    }
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn another_shape() {
 #[test]
 fn another_type() {
     let (_folder, path) = repickled(b"FloatStorage", b"HalfStorage");
-    assert!(matches!(tensor_error(&path), TensorError::Dtype { found, .. } if found == "f16"));
+    assert!(matches!(tensor_error(&path), TensorError::Dtype { found, .. } if found == "HalfStorage"));
 }
 
 #[test]
@@ -159,5 +159,18 @@ fn a_number_that_is_none() {
 #[test]
 fn numbers_missing() {
     let (_folder, path) = altered("data/3", |bytes| bytes.truncate(100));
-    assert!(matches!(read_published(&path).unwrap_err(), PublishedError::Pickle { .. }));
+    let error = read_published(path).unwrap_err();
+    assert!(matches!(error, PublishedError::Numbers { expected: 256, found: 100, .. }), "{error}");
+}
+
+#[test]
+fn another_order_of_bytes() {
+    let (_folder, path) = altered("byteorder", |bytes| *bytes = b"big".to_vec());
+    assert!(read_published(path).unwrap_err().to_string().ends_with("expected little, found big"));
+}
+
+#[test]
+fn nothing_is_called() {
+    let (_folder, path) = repickled(b"ctorch._utils\n_rebuild_tensor_v2\n", b"cos\nsystem\n");
+    assert!(matches!(read_published(path).unwrap_err(), PublishedError::Pickle { .. }));
 }

@@ -3,9 +3,12 @@
 //! A diffusion model is a pair of stochastic differential equations. The forward process adds noise to data,
 //! the backward process takes it away again:
 //!
-//! ```text
-//! forward    dx = K(x,t) dt + g(t) dW                                                     [2.1]
-//! backward   dx = [ -K(x,t) + g(t)^2 d/dx log p_t(x) ] dtau + g(t) dW,   t = T - tau      [2.2]
+//! ```math
+//! dx = K(x,t) dt + g(t) dW \tag*{[2.1]}
+//! ```
+//!
+//! ```math
+//! dx = [ -K(x,t) + g(t)^2 \partial_x \log p_t(x) ] d\tau + g(t) dW , \quad t = T - \tau \tag*{[2.2]}
 //! ```
 //!
 //! Equation numbers are those of Aarts, Habibi, Wang and Zhou, *On learning higher-order cumulants in diffusion

@@ -22,7 +22,7 @@ fn member() {
     for at_once in [usize::MAX >> 33, 300 * size, 7 * size, 1] {
         world = world.at_once(at_once);
         assert_eq!(world.gather(&message(world.rank())), expected, "{at_once}");
-        assert_eq!(world.gather(&[]), vec![Vec::new(); size]);
+        assert_eq!(world.gather(&[]), vec![Vec::<u8>::new(); size]);
         let collected = world.collect(&message(world.rank()));
         assert_eq!(collected, if world.is_first() { expected.clone() } else { Vec::new() }, "{at_once}");
         // What the others say is not heard, however long it is.

@@ -10,6 +10,7 @@
 //! parts, each with a `c` of its own, and a part's gradient by `A` is its share of the gradient by `A_j`, times `c^j`.
 
 use super::{FieldBatch, FieldBatches, FieldScales, OddUnet, OddUnetConfig};
+use crate::error::{DEEPEST, at_most};
 use crate::{BatchSource, Layout, Net, NetError, SourceSettings};
 use rand::Rng;
 use sde_core::{Communicator, Solo};
@@ -30,6 +31,7 @@ impl ConditionalUnetConfig {
     /// The layout of the net at one value, but for the gains, and `gains.{j}.weight` for every power.
     fn layout(&self) -> Result<Layout, NetError> {
         self.unet.validate()?;
+        at_most("degree", self.degree, DEEPEST)?;
         let mut layout = Layout::empty();
         let of_one = self.unet.layout();
         let (gains, kernels) = of_one.tensors().split_last().expect("a net has gains");

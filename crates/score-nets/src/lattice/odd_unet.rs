@@ -16,6 +16,7 @@
 
 use super::FieldScales;
 use super::odd_unet_graph::OddUnetGraph;
+use crate::error::{DEEPEST, WIDEST, at_most};
 use crate::init::fill_uniform;
 use crate::{Embedding, Layout, Net, NetError};
 use candle_core::{DType, Device, Tensor};
@@ -90,6 +91,9 @@ impl OddUnetConfig {
         if self.channels.is_empty() || self.channels.contains(&0) {
             return Err(NetError::Empty { name: "channels" });
         }
+        at_most("blocks", self.blocks, DEEPEST)?;
+        at_most("levels", self.channels.len(), DEEPEST / 4)?;
+        self.channels.iter().try_for_each(|&channels| at_most("channels", channels, WIDEST))?;
         let stride = self.stride();
         match self.fields.extents.into_iter().find(|extent| !extent.is_multiple_of(stride)) {
             Some(extent) => Err(NetError::Extent { extent, stride }),

@@ -1,6 +1,7 @@
 //! In which units a net sees fields.
 
 use crate::NetError;
+use crate::error::{LONGEST, at_most};
 use serde::{Deserialize, Serialize};
 
 /// The fields that a net was made for, and the scales of its answers.
@@ -69,6 +70,7 @@ impl FieldScales {
         if self.extents.contains(&0) {
             return Err(NetError::Empty { name: "extents" });
         }
+        self.extents.into_iter().try_for_each(|extent| at_most("extents", extent, LONGEST))?;
         let positive = |name, index: usize, value: f64| {
             if value.is_finite() && value > 0.0 {
                 Ok(())

@@ -1,6 +1,7 @@
 //! The architecture of a published net.
 
 use super::places::Places;
+use crate::error::{DEEPEST, LONGEST, WIDEST, at_most};
 use crate::{Layout, NetError};
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,10 @@ impl PublishedUnetConfig {
         if self.features == 0 || !self.features.is_multiple_of(2) {
             return Err(NetError::EmbeddingDims { dims: self.features });
         }
+        at_most("features", self.features, WIDEST)?;
+        at_most("levels", self.channels.len(), DEEPEST / 4)?;
+        self.channels.iter().try_for_each(|&channels| at_most("channels", channels, WIDEST))?;
+        self.extents.into_iter().try_for_each(|extent| at_most("extents", extent, LONGEST))?;
         let scale = self.frequency_scale;
         if !(scale.is_finite() && scale > 0.0) {
             return Err(NetError::Scale { name: "frequency_scale", index: 0, value: scale });

@@ -1,0 +1,47 @@
+//! The numbers that a seed gives, written down: *a change here needs a new major version*.
+//!
+//! Made of IEEE operations and fused multiply-adds in a fixed order, the bits are the same on every processor, for any number of
+//! threads, and for any block size.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[path = "../../sde-core/tests/streams/print.rs"]
+mod print;
+
+use diffusion::{CumulantFlow, Evolution, Histogram, Prior, draw};
+use print::{Print, check, print};
+use sde_core::{ChurnHeun, Edm, Noise, NormalSource, Reverse, ScoreFn, TimeGrid, TwoPeak};
+
+#[test]
+fn an_ensemble_and_its_cumulants() {
+    let schedule = Edm::new(2.0).unwrap();
+    let process = Reverse { schedule, score: ScoreFn(|x: f64, t: f64| -x / (1.0 + t * t)) };
+    let grid = TimeGrid::explicit(&[2.0, 1.5, 1.0, 0.5, 0.25, 0.0]).unwrap();
+    let prior = Prior::Matched { kappa_2: 1.0 };
+    let data = draw(1500, 3, &Noise::new(1, 3), |noise, x| noise.fill(0, x));
+    let peaks = draw(1500, 3, &Noise::new(1, 3), |noise, x| TwoPeak::new(1.0, 0.25).unwrap().fill(noise, x));
+    let mut x = prior.draw(&schedule, 2.0, 1500, 3, &Noise::new(1, 1));
+    let start = print(x.as_slice().unwrap());
+    let mut flow = CumulantFlow::every(&grid, 2);
+    let churn = ChurnHeun::default();
+    Evolution::new(&process, &churn, &grid, Noise::new(1, 2)).run(x.view_mut(), &mut flow).unwrap();
+    let points = flow.points();
+    let cumulants: Vec<f64> =
+        points.iter().flat_map(|point| point.cumulants.iter().flat_map(|k| [k.value, k.error])).collect();
+    let mut histogram = Histogram::new(-3.0, 3.0, 16).unwrap();
+    histogram.add(x.as_slice().unwrap());
+    let counts: Vec<f64> = histogram.counts().iter().map(|&count| count as f64).collect();
+    check(
+        &[
+            ("draw", print(data.as_slice().unwrap())),
+            ("draw, two peaks", print(peaks.as_slice().unwrap())),
+            ("prior", start),
+            ("ensemble", print(x.as_slice().unwrap())),
+            ("cumulants", print(&cumulants)),
+            ("histogram", print(&counts)),
+        ],
+        &EXPECTED,
+    );
+}
+
+const EXPECTED: [(&str, Print); 0] = [];

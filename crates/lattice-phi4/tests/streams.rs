@@ -1,0 +1,82 @@
+//! The numbers that a seed gives, written down: *a change here needs a new major version*.
+//!
+//! Proposals are made of IEEE operations and fused multiply-adds in a fixed order, decisions of an exponential that only has to
+//! be right to rounding: the bits are the same on every processor, but for the updates with Fourier transforms, which are compared to
+//! twelve digits.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[path = "../../sde-core/tests/streams/print.rs"]
+mod print;
+
+use lattice_phi4::{
+    Chains, FourierHmc, Hmc, Lattice, Leap, Metropolis, Overrelaxation, Phi4, Production, Run, Spectrum,
+    Start, SwendsenWang, Update, Wolff, equilibrium, paper,
+};
+use print::{Print, check, print};
+
+fn action(extents: &[usize]) -> Phi4 {
+    Phi4::new(Lattice::new(extents).unwrap(), 0.25, 0.022).unwrap()
+}
+
+/// Ten chains after so many sweeps.
+fn chain(action: &Phi4, update: &dyn Update, sweeps: u64) -> Vec<f64> {
+    let mut chains = Chains::hot(action, 10, 1.0, 7);
+    chains.run(action, &[update], sweeps);
+    chains.fields.into_raw_vec_and_offset().0
+}
+
+#[test]
+fn updates() {
+    let (square, cube) = (action(&[4, 6]), action(&[4, 4, 4]));
+    let of = |action: &Phi4, update: &dyn Update| print(&chain(action, update, 5));
+    let hmc = |leap| Hmc::new(1.0, 4, leap).unwrap();
+    check(
+        &[
+            ("Hmc, leapfrog", of(&square, &hmc(Leap::Leapfrog))),
+            ("Hmc, Omelyan", of(&square, &hmc(Leap::Omelyan))),
+            ("Hmc, force gradient", of(&square, &hmc(Leap::ForceGradient))),
+            ("Hmc, nested", of(&square, &hmc(Leap::Nested { inner: 3 }))),
+            ("Hmc, three dimensions", of(&cube, &hmc(Leap::Omelyan))),
+            ("Hmc, one step", of(&square, &Hmc::mala(0.2).unwrap())),
+            ("Metropolis", of(&square, &Metropolis::new(1.0, 2).unwrap())),
+            ("Overrelaxation", of(&square, &Overrelaxation)),
+            ("Wolff", of(&square, &Wolff { clusters: 3 })),
+            ("SwendsenWang", of(&square, &SwendsenWang)),
+        ],
+        &UPDATES,
+    );
+}
+
+#[test]
+fn fourier_acceleration() {
+    let action = action(&[4, 6]);
+    let spectrum = Spectrum::free(action.lattice(), 0.2).unwrap();
+    let found = chain(&action, &FourierHmc::new(1.0, 4, &spectrum).unwrap(), 1)[..4].to_vec();
+    let near = found.iter().zip(FOURIER).all(|(found, expected)| (found / expected - 1.0).abs() < 1e-12);
+    assert!(near, "{found:?}");
+}
+
+#[test]
+fn protocols() {
+    let action = action(&[4, 6]);
+    let equilibrium = equilibrium(&action, 128, 3, &mut |_, _| ()).unwrap();
+    let paper = paper(&action, 8, Start::Hot, 3, &mut |_, _| ()).unwrap();
+    let mut begun = Run::equilibrium(128, 3).begin(&action).unwrap();
+    begun.advance(&action).unwrap();
+    check(
+        &[
+            ("equilibrium", print(equilibrium.fields.as_slice().unwrap())),
+            ("equilibrium, energy errors", print(&equilibrium.energy_errors)),
+            ("paper", print(paper.fields.as_slice().unwrap())),
+            ("production", print(Production::finish(begun).fields.as_slice().unwrap())),
+        ],
+        &PROTOCOLS,
+    );
+}
+
+const UPDATES: [(&str, Print); 0] = [];
+
+const FOURIER: [f64; 4] = [0.0; 4];
+
+const PROTOCOLS: [(&str, Print); 0] = [];
