@@ -39,7 +39,7 @@ book:
 
 # Documentation of the crates, with equations rendered as docs.rs does (loads KaTeX from a CDN)
 doc:
-    RUSTDOCFLAGS="--html-in-header $PWD/crates/sde-core/katex-header.html" cargo doc --workspace --no-deps
+    RUSTDOCFLAGS="--html-in-header $PWD/crates/sde-core/katex-header.html" cargo doc --no-deps
 
 # Each crate as it would be published, built from its package alone
 package:

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 
 use cumulants::GammaMethod;
 use examples::lattice::{
-    CHECKPOINT, Ensemble, LatticeArgs, Shard, forget, magnetisation_panel, merge, simulate, simulate_shard,
-    table,
+    CHECKPOINT, Ensemble, LatticeArgs, forget, magnetisation_panel, merge, simulate, simulate_shard, table,
 };
 use examples::{
-    Common, Corner, Failure, Figure, Options, Panel, Row, check_writable, conclude, run, write_csv,
+    Common, Corner, Failure, Figure, Options, Panel, Row, Shard, check_writable, conclude, run, write_csv,
     write_json,
 };
 use lattice_phi4::{EnsembleWriter, Observable, Orbits, Phi4, Primary, Provenance, Verdict, propagator};
@@ -61,7 +60,7 @@ fn work(all: &HmcArgs) -> Result<(), Failure> {
     let (protocol, seed) = (args.protocol, args.common.seed);
     if let Some(shard) = all.shard {
         simulate_shard(&action, protocol, configs, seed, &checkpoint, shard)?;
-        println!("Shard {} of {} is in {}, for --merge.", shard.part, shard.parts, out.display());
+        shard.farewell(out);
         return Ok(());
     }
     let ensemble = if all.merge.is_empty() {

@@ -5,19 +5,22 @@
 
 use diffusion::Histogram;
 use examples::two_peak::{
-    Scheme, Setup, backward_cumulants, control_variates, forward_cumulants, model, moments, second_cumulant,
-    study,
+    Scheme, Setup, TwoPeakArgs, backward_cumulants, control_variates, forward_cumulants, model, moments,
+    second_cumulant, study,
 };
-use examples::{Args, Colour, Corner, Failure, Figure, Panel, check_writable, conclude, run};
+use examples::{Colour, Corner, Failure, Figure, Panel, check_writable, conclude, run};
 
 fn main() -> std::process::ExitCode {
     run("two_peak_ve", "The two-peak model, variance expanding: Figures 1 to 5 and a row of Table 1", work)
 }
 
-fn work(args: &Args) -> Result<(), Failure> {
+fn work(all: &TwoPeakArgs) -> Result<(), Failure> {
+    let args = &all.args;
     check_writable(args.common.out())?;
-    let setup = Setup::new(Scheme::variance_expanding()?, args)?;
-    let study = study(&setup, args)?;
+    let setup = Setup::new(Scheme::variance_expanding()?, args, &all.parts)?;
+    let Some(study) = study(&setup, args)? else {
+        return Ok(());
+    };
     let save = |number: u32, rows, columns, panels| {
         Figure::grid(rows, columns, panels).save(&args.common.out().join(format!("figure{number}.svg")))
     };

@@ -3,8 +3,10 @@
 //! `cargo run --release --example two_peak_vp`: as `two_peak_ve`, with a drift. The cumulants now vanish towards the end
 //! of the forward process, `kappa_n f^n` [3.24], and come back in the backward one.
 
-use examples::two_peak::{Scheme, Setup, backward_cumulants, forward_cumulants, second_cumulant, study};
-use examples::{Args, Colour, Failure, Figure, check_writable, conclude, run};
+use examples::two_peak::{
+    Scheme, Setup, TwoPeakArgs, backward_cumulants, forward_cumulants, second_cumulant, study,
+};
+use examples::{Colour, Failure, Figure, check_writable, conclude, run};
 
 fn main() -> std::process::ExitCode {
     run(
@@ -14,10 +16,13 @@ fn main() -> std::process::ExitCode {
     )
 }
 
-fn work(args: &Args) -> Result<(), Failure> {
+fn work(all: &TwoPeakArgs) -> Result<(), Failure> {
+    let args = &all.args;
     check_writable(args.common.out())?;
-    let setup = Setup::new(Scheme::variance_preserving()?, args)?;
-    let study = study(&setup, args)?;
+    let setup = Setup::new(Scheme::variance_preserving()?, args, &all.parts)?;
+    let Some(study) = study(&setup, args)? else {
+        return Ok(());
+    };
     let largest = &study.forward[study.forward.len() - 1];
     Figure::grid(1, 2, second_cumulant(&setup, largest, &study.backward, &study.exact))
         .save(&args.common.out().join("figure6.svg"))?;

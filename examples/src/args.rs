@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use clap::Command;
 
+use crate::output::Output;
+
 /// Options that every example understands; none is required.
 ///
 /// Counts of zero, negative counts and words are refused with a message that names the option and the value.
@@ -109,6 +111,41 @@ pub fn positive(word: &str) -> Result<usize, NotACount> {
     NonZeroUsize::from_str(word).map(NonZeroUsize::get).map_err(|_| NotACount)
 }
 
+/// One of several jobs that do a part of the work each: `2/5` is the third of five.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Its number, from zero.
+    pub part: usize,
+    /// Number of jobs.
+    pub parts: usize,
+}
+
+/// A word is no shard.
+#[derive(Debug, thiserror::Error)]
+#[error("must be like 2/5, the third of five: a number from 0 on below that of the jobs")]
+pub struct NoShard;
+
+impl Shard {
+    /// The last words of a job that has left its shard in this folder.
+    #[expect(clippy::print_stdout, reason = "the last words of a program")]
+    pub fn farewell(self, folder: &Path) {
+        if !Output::decided().quiet {
+            println!("Shard {} of {} is in {}, for --merge.", self.part, self.parts, folder.display());
+        }
+    }
+}
+
+impl FromStr for Shard {
+    type Err = NoShard;
+
+    fn from_str(word: &str) -> Result<Self, NoShard> {
+        let (part, parts) = word.split_once('/').ok_or(NoShard)?;
+        let [part, parts] = [part, parts].map(|number| number.parse::<usize>().map_err(|_| NoShard));
+        let shard = Self { part: part?, parts: parts? };
+        if shard.part < shard.parts { Ok(shard) } else { Err(NoShard) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,5 +195,12 @@ mod tests {
         assert!(!help.use_stderr());
         let text = help.to_string();
         assert!(text.starts_with("about\n") && text.contains("--trajectories"), "{text}");
+    }
+    #[test]
+    fn shards() {
+        assert_eq!("2/5".parse::<Shard>().unwrap(), Shard { part: 2, parts: 5 });
+        for word in ["5/5", "0/0", "1", "-1/2", "a/2", "1/2/3"] {
+            assert!(word.parse::<Shard>().unwrap_err().to_string().contains("2/5"), "{word}");
+        }
     }
 }

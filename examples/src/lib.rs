@@ -49,7 +49,7 @@ mod training;
 pub mod lattice;
 pub mod two_peak;
 
-pub use args::{Args, Common, Options, positive};
+pub use args::{Args, Common, Options, Shard, positive};
 pub use atomic::{FileError, check_writable, write_json};
 pub use bracket::bracket;
 pub use column::read_column;

@@ -113,19 +113,90 @@ impl<const N: usize> PairwiseMoments<N> {
         if !self.leaves.is_multiple_of(unit) || fewer {
             return Err(AppendError { leaves: self.leaves, next: next.leaves, unit });
         }
-        for bin in &next.bins {
-            if self.leaves == 0 {
-                self.bin_level = next.bin_level;
-            }
-            self.push_subtree(*bin, next.bin_level);
+        if self.leaves == 0 {
+            self.bin_level = next.bin_level;
         }
-        let below = next.leaves & (unit - 1);
-        let unfinished = &next.subtrees[next.subtrees.len() - below.count_ones() as usize..];
-        let levels = (0..next.bin_level).rev().filter(|level| (below >> level) & 1 == 1);
-        for (subtree, level) in unfinished.iter().zip(levels) {
-            self.push_subtree(*subtree, level);
+        for (level, node) in next.nodes() {
+            self.push_subtree(node, level);
         }
         Ok(())
+    }
+
+    /// What this piece of long data has to say to the whole, in the fewest words: the subtrees of the whole that lie in it, in order,
+    /// each with its level.
+    ///
+    /// The piece begins with leaf number `first` of `total`, a multiple of [`alignment`](Self::alignment). There are no more subtrees
+    /// than twice the levels of the tree, unless the piece is more than a bin of the whole.
+    ///
+    /// ```
+    /// use cumulants::{LEAF, PairwiseMoments};
+    ///
+    /// let data: Vec<f64> = (0..600 * LEAF).map(|i| (i % 1009) as f64).collect();
+    /// let summary = |data: &[f64]| {
+    ///     let mut moments = PairwiseMoments::<4>::new();
+    ///     moments.extend_from_slice(data);
+    ///     moments
+    /// };
+    /// let mut subtrees = summary(&data[..200 * LEAF]).subtrees(0, 600)?;
+    /// subtrees.extend(summary(&data[200 * LEAF..]).subtrees(200, 600)?);
+    /// assert_eq!(PairwiseMoments::of_subtrees(600, subtrees)?, summary(&data));
+    /// # Ok::<(), cumulants::AppendError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AppendError`] for a piece that does not begin where its own bins do in the whole.
+    pub fn subtrees(&self, first: u64, total: u64) -> Result<Vec<(u32, Moments<N>)>, AppendError> {
+        let (unit, highest) = (1 << self.bin_level, bin_level(total));
+        if !first.is_multiple_of(unit) || self.bin_level > highest {
+            return Err(AppendError { leaves: first, next: self.leaves, unit });
+        }
+        let mut found: Vec<(u32, Moments<N>)> = Vec::new();
+        let mut end = first;
+        for (mut level, mut node) in self.nodes() {
+            end += 1 << level;
+            // A right child, with its left sibling beside it.
+            while level < highest && (end >> level) & 1 == 0 {
+                match found.pop_if(|(last, _)| *last == level) {
+                    Some((_, left)) => (level, node) = (level + 1, left.merge(&node)),
+                    None => break,
+                }
+            }
+            found.push((level, node));
+        }
+        Ok(found)
+    }
+
+    /// The summary of `total` leaves, of the [`subtrees`](Self::subtrees) of all pieces in order: the same, bit for bit, as if each leaf
+    /// had been pushed.
+    ///
+    /// # Errors
+    /// [`AppendError`] for subtrees that do not follow each other, or are not all of `total` leaves.
+    pub fn of_subtrees(
+        total: u64,
+        subtrees: impl IntoIterator<Item = (u32, Moments<N>)>,
+    ) -> Result<Self, AppendError> {
+        let mut all = Self { bin_level: bin_level(total), ..Self::default() };
+        for (level, subtree) in subtrees {
+            let unit = 1_u64.checked_shl(level).unwrap_or(u64::MAX);
+            if level > all.bin_level || !all.leaves.is_multiple_of(unit) {
+                return Err(AppendError { leaves: all.leaves, next: unit, unit });
+            }
+            all.push_subtree(subtree, level);
+        }
+        if all.leaves == total {
+            Ok(all)
+        } else {
+            Err(AppendError { leaves: all.leaves, next: total.saturating_sub(all.leaves), unit: 1 })
+        }
+    }
+
+    /// Bins, and the subtrees of the unfinished one, in order and with their levels.
+    fn nodes(&self) -> impl Iterator<Item = (u32, Moments<N>)> {
+        let below = self.leaves & ((1 << self.bin_level) - 1);
+        let unfinished = &self.subtrees[self.subtrees.len() - below.count_ones() as usize..];
+        let levels = (0..self.bin_level).rev().filter(move |level| (below >> level) & 1 == 1);
+        let bins = self.bins.iter().map(|bin| (self.bin_level, *bin));
+        bins.chain(levels.zip(unfinished.iter().copied()))
     }
 
     /// Number of leaves that a piece of `leaves` leaves must start at a multiple of, to be appended.
@@ -198,6 +269,15 @@ pub struct AppendError {
     pub next: u64,
     /// Leaves in a bin of those.
     pub unit: u64,
+}
+
+/// The level of the bins of so many leaves: `2^level` leaves in each.
+fn bin_level(leaves: u64) -> u32 {
+    let mut level = 0;
+    while leaves >> level > BINS as u64 {
+        level += 1;
+    }
+    level
 }
 
 fn merge_from_right<const N: usize>(subtrees: &[Moments<N>]) -> Moments<N> {

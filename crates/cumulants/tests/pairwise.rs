@@ -166,6 +166,46 @@ proptest! {
         }
         prop_assert_eq!(all, pushed(&leaves));
     }
+
+    /// Any number of pieces, of which none needs many words.
+    #[test]
+    fn subtrees_of_pieces_are_those_of_the_whole(
+        units in 1u64..700,
+        pieces in 1usize..40,
+        rest in 0usize..700,
+    ) {
+        let unit = PairwiseMoments::<4>::alignment(units);
+        let size = units.next_multiple_of(unit) as usize;
+        let leaves = leaves(size * pieces + rest.min(size));
+        let total = leaves.len() as u64;
+        let mut subtrees = Vec::new();
+        for (number, piece) in leaves.chunks(size).enumerate() {
+            let found = pushed(piece).subtrees((number * size) as u64, total).unwrap();
+            let bins = piece.len() * BINS / leaves.len();
+            prop_assert!(found.len() <= 2 * bins + 2 * piece.len().ilog2() as usize + 2, "{} of {}", found.len(), piece.len());
+            subtrees.extend(found);
+        }
+        prop_assert_eq!(PairwiseMoments::of_subtrees(total, subtrees).unwrap(), pushed(&leaves));
+    }
+}
+
+#[test]
+fn subtrees_that_do_not_follow_each_other_are_refused() {
+    let leaves = leaves(1400);
+    let [left, right] = [0, 700].map(|from| pushed(&leaves[from..from + 700]));
+    assert!(right.subtrees(702, 1402).is_err(), "bins of four leaves");
+    assert!(right.subtrees(0, 10).is_err(), "more than the whole");
+    let subtrees = [left.subtrees(0, 1400).unwrap(), right.subtrees(700, 1400).unwrap()];
+    let joined = |order: &[usize], total| {
+        PairwiseMoments::of_subtrees(total, order.iter().flat_map(|part| subtrees[*part].clone()))
+    };
+    assert_eq!(joined(&[0, 1], 1400).unwrap(), pushed(&leaves));
+    for (order, total) in
+        [(&[1, 0][..], 1400), (&[0], 1400), (&[1, 1], 1400), (&[0, 1], 1401), (&[0, 1], 700)]
+    {
+        assert!(joined(order, total).is_err(), "{order:?} {total}");
+    }
+    assert!(PairwiseMoments::of_subtrees(1, [(64, Moments::<4>::of(&[1.0]))]).is_err());
 }
 
 #[test]

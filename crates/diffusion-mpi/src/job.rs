@@ -49,7 +49,7 @@ pub fn finish(
 ) -> Result<(), Box<dyn Error>> {
     let failure = if world.is_first() { work().err() } else { None };
     let message = failure.map_or(String::new(), |error| error.to_string());
-    match String::from_utf8_lossy(&world.gather(message.as_bytes())[0]) {
+    match String::from_utf8_lossy(&world.broadcast(message.as_bytes())) {
         message if message.is_empty() => Ok(()),
         message => Err(message.into()),
     }

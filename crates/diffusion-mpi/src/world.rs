@@ -4,7 +4,9 @@ use mpi::Threading;
 use mpi::datatype::PartitionMut;
 use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator as _, CommunicatorCollectives as _};
+use mpi::traits::{
+    Communicator as _, CommunicatorCollectives as _, Destination as _, Root as _, Source as _,
+};
 use sde_core::Communicator;
 
 /// All processes that were started together.
@@ -14,7 +16,7 @@ pub struct World {
     universe: Universe,
     rank: usize,
     size: usize,
-    /// Most bytes of all messages together that are sent at once: MPI counts in 32 bits.
+    /// Most bytes that are sent at once, of all messages together: MPI counts in 32 bits.
     at_once: usize,
 }
 
@@ -58,14 +60,21 @@ impl World {
         Ok(Self { universe, rank, size, at_once: i32::MAX as usize })
     }
 
-    /// Sends at most so many bytes of all messages together at once, and at least one of each: for tests of long messages.
+    /// Sends at most so many bytes at once, of all messages together, and at least one of each: for tests of long messages.
     #[must_use]
     pub fn at_once(self, bytes: usize) -> Self {
-        Self { at_once: bytes, ..self }
+        Self { at_once: bytes.max(1), ..self }
     }
 
     fn communicator(&self) -> SimpleCommunicator {
         self.universe.world()
+    }
+
+    /// Lengths of the messages of all.
+    fn lengths(&self, message: &[u8]) -> Vec<usize> {
+        let mut lengths = vec![0_u64; self.size];
+        self.communicator().all_gather_into(&(message.len() as u64), &mut lengths[..]);
+        lengths.into_iter().map(|length| length as usize).collect()
     }
 
     /// Ends all processes of the job, with this exit code.
@@ -84,18 +93,15 @@ impl Communicator for World {
     }
 
     fn gather(&self, message: &[u8]) -> Vec<Vec<u8>> {
-        let world = self.communicator();
-        let mut lengths = vec![0_u64; self.size];
-        world.all_gather_into(&(message.len() as u64), &mut lengths[..]);
-        let longest = lengths.iter().copied().max().unwrap_or(0) as usize;
-        let mut messages: Vec<_> =
-            lengths.iter().map(|length| Vec::with_capacity(*length as usize)).collect();
+        let (world, lengths) = (self.communicator(), self.lengths(message));
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let mut messages: Vec<_> = lengths.iter().map(|length| Vec::with_capacity(*length)).collect();
 
         let piece = (self.at_once / self.size).max(1);
         let mut received = Vec::new();
         for start in (0..longest).step_by(piece) {
             let part = |length: usize| start.min(length)..(start + piece).min(length);
-            let counts: Vec<i32> = lengths.iter().map(|length| part(*length as usize).len() as i32).collect();
+            let counts: Vec<i32> = lengths.iter().map(|length| part(*length).len() as i32).collect();
             let ends = counts.iter().scan(0, |end, count| {
                 *end += count;
                 Some(*end)
@@ -109,5 +115,37 @@ impl Communicator for World {
             }
         }
         messages
+    }
+
+    fn collect(&self, message: &[u8]) -> Vec<Vec<u8>> {
+        let (world, lengths) = (self.communicator(), self.lengths(message));
+        if self.rank > 0 {
+            for part in message.chunks(self.at_once) {
+                world.process_at_rank(0).send(part);
+            }
+            return Vec::new();
+        }
+        let mut messages = vec![message.to_vec()];
+        for (rank, length) in lengths.iter().enumerate().skip(1) {
+            let mut message = vec![0_u8; *length];
+            for part in message.chunks_mut(self.at_once) {
+                world.process_at_rank(rank as i32).receive_into(part);
+            }
+            messages.push(message);
+        }
+        messages
+    }
+
+    fn broadcast(&self, message: &[u8]) -> Vec<u8> {
+        let world = self.communicator();
+        let first = world.process_at_rank(0);
+        let mut length = message.len() as u64;
+        first.broadcast_into(&mut length);
+        let mut message = message.to_vec();
+        message.resize(length as usize, 0);
+        for part in message.chunks_mut(self.at_once) {
+            first.broadcast_into(part);
+        }
+        message
     }
 }

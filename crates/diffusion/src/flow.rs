@@ -2,8 +2,8 @@
 
 use crate::{ShareError, Tally};
 use cumulants::{
-    Controlled, ErrorEstimateError, Estimate, LEAF, Moments, PairwiseMoments, controlled_cumulants,
-    jackknife, jackknife_cumulants,
+    AppendError, Controlled, ErrorEstimateError, Estimate, LEAF, Moments, PairwiseMoments,
+    controlled_cumulants, jackknife, jackknife_cumulants,
 };
 use sde_core::{Batch, Observer, TimeGrid, values};
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,9 @@ pub struct ControlledPoint {
     /// `kappa_1 .. kappa_8`.
     pub cumulants: [Controlled; ORDER],
 }
+
+/// What a part of an ensemble has to say of one measured step.
+pub(crate) type Subtrees = Vec<(u32, Moments<ORDER>)>;
 
 /// A [`Tally`] of moments and cumulants at chosen steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -171,6 +174,20 @@ impl CumulantFlow {
             moments.append(next)?;
         }
         Ok(())
+    }
+
+    /// The subtrees of all measured steps, see [`PairwiseMoments::subtrees`].
+    pub(crate) fn subtrees(&self, first: u64, total: u64) -> Result<Vec<Subtrees>, AppendError> {
+        self.moments.iter().map(|moments| moments.subtrees(first, total)).collect()
+    }
+
+    /// A flow at the same times, of the subtrees of all its parts.
+    pub(crate) fn of_subtrees(&self, total: u64, parts: &[Vec<Subtrees>]) -> Result<Self, AppendError> {
+        let moments = (0..self.steps.len()).map(|step| {
+            let parts = parts.iter().flat_map(|part| part.get(step).into_iter().flatten().copied());
+            PairwiseMoments::of_subtrees(total, parts)
+        });
+        Ok(Self { moments: moments.collect::<Result<_, _>>()?, ..self.clone() })
     }
 
     /// The accumulated moments at the last measured step.

@@ -4,6 +4,7 @@
 //! after the other. What was measured is put together in the order of the rows, and is the same to the last bit as of the whole, as
 //! long as all cuts are where [`PairwiseMoments::append`](cumulants::PairwiseMoments::append) allows them.
 
+use crate::flow::Subtrees;
 use crate::{CumulantFlow, Evolution, EvolutionError};
 use cumulants::{AppendError, PairwiseMoments};
 use sde_core::{Communicator, share};
@@ -134,25 +135,43 @@ impl Share {
     }
 }
 
-/// Puts together what every process has measured on its part of an ensemble.
+/// Puts together what every process has measured on its share of an ensemble.
+///
+/// The first process does it, and hands the whole to the others. What a process sends does not grow with its trajectories: a few dozen
+/// sums for each measured step, see [`PairwiseMoments::subtrees`].
 ///
 /// # Errors
-/// On all processes alike: [`ShareError::Rank`] if one of them failed, and those of [`Share::merge`].
+/// On all processes alike: [`ShareError::Rank`] if one of them failed, or its share does not fit the others.
 pub fn gather_flow(
     communicator: &dyn Communicator,
+    share: &Share,
     measured: Result<CumulantFlow, EvolutionError>,
 ) -> Result<CumulantFlow, ShareError> {
-    let message = measured.map_err(|error| error.to_string());
-    let bytes = postcard::to_stdvec(&message).expect("a flow is numbers and lists of them");
-    let mut whole: Option<CumulantFlow> = None;
-    for (rank, bytes) in communicator.gather(&bytes).iter().enumerate() {
-        let found: Result<CumulantFlow, String> = postcard::from_bytes(bytes)
-            .map_err(|error| ShareError::Rank { rank, message: error.to_string() })?;
-        let flow = found.map_err(|message| ShareError::Rank { rank, message })?;
-        match &mut whole {
-            Some(whole) => whole.append(&flow)?,
-            None => whole = Some(flow),
-        }
-    }
-    whole.ok_or(ShareError::Part { part: 0, parts: 0 })
+    let leaf = Evolution::<(), ()>::leaf_rows(share.shape.1);
+    let total = share.shape.0.div_ceil(leaf) as u64;
+    let first = (share.rows().start / leaf) as u64;
+    // All have the same steps to measure, and no other process needs to hear of them.
+    let (flow, subtrees) = match &measured {
+        Ok(flow) => (Some(flow), flow.subtrees(first, total).map_err(|error| error.to_string())),
+        Err(error) => (None, Err(error.to_string())),
+    };
+    let messages = communicator.collect(&encoded(&subtrees));
+    let whole = || -> Result<CumulantFlow, (usize, String)> {
+        let parts = messages.iter().enumerate().map(|(rank, message)| {
+            let part: Result<Vec<Subtrees>, String> =
+                postcard::from_bytes(message).map_err(|error| (rank, error.to_string()))?;
+            part.map_err(|message| (rank, message))
+        });
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        let flow = flow.ok_or_else(|| (0, "nothing was measured".into()))?;
+        flow.of_subtrees(total, &parts).map_err(|error| (0, error.to_string()))
+    };
+    let answer = if communicator.is_first() { encoded(&whole()) } else { Vec::new() };
+    let whole: Result<CumulantFlow, (usize, String)> = postcard::from_bytes(&communicator.broadcast(&answer))
+        .map_err(|error| ShareError::Rank { rank: 0, message: error.to_string() })?;
+    whole.map_err(|(rank, message)| ShareError::Rank { rank, message })
+}
+
+fn encoded<T: Serialize>(message: &T) -> Vec<u8> {
+    postcard::to_stdvec(message).expect("numbers, words and lists of them can be written down")
 }

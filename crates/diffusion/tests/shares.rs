@@ -51,19 +51,21 @@ fn parts_are_the_whole() {
 
 #[test]
 fn members_of_a_group_find_what_one_process_finds() {
-    let whole = backward(&Share::of(50_000, 1, 0, 1).unwrap(), 1).0;
-    for size in [1, 2, 3, 4] {
+    // The last has bins of four leaves.
+    for (rows, size) in [1, 2, 3, 4, 9].into_iter().flat_map(|size| [(50_000, size), (601_234, size)]) {
+        let whole = backward(&Share::of(rows, 1, 0, 1).unwrap(), 1).0;
         let found = Threads::run(size, |member| {
-            let share = Share::of(50_000, 1, member.rank(), member.size()).unwrap();
-            gather_flow(member, Ok(backward(&share, 1).0)).unwrap()
+            let share = Share::of(rows, 1, member.rank(), member.size()).unwrap();
+            gather_flow(member, &share, Ok(backward(&share, 1).0)).unwrap()
         });
-        assert!(found.iter().all(|found| *found == whole), "{size}");
+        assert!(found.iter().all(|found| *found == whole), "{rows} on {size}");
     }
 }
 
 #[test]
 fn all_hear_of_the_one_that_fails() {
     let errors = Threads::run(3, |member| {
+        let share = Share::of(30, 1, member.rank(), member.size()).unwrap();
         let schedule = SCHEDULE();
         let grid = TimeGrid::uniform(0.0, 1.0, 1).unwrap();
         let mut flow = CumulantFlow::at_end(&grid);
@@ -74,7 +76,7 @@ fn all_hear_of_the_one_that_fails() {
         let process = Forward(schedule);
         let rule = sde_core::ExactTransition::default();
         let run = Evolution::new(&process, &rule, &grid, Noise::new(1, 1)).run(x.view_mut(), &mut flow);
-        gather_flow(member, run.map(|()| flow)).unwrap_err().to_string()
+        gather_flow(member, &share, run.map(|()| flow)).unwrap_err().to_string()
     });
     assert_eq!(errors, vec!["rank 1: trajectory 4 is not finite at the start"; 3]);
 }

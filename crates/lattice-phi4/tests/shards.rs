@@ -59,7 +59,7 @@ fn shards_that_do_not_make_a_whole_are_refused() {
         Production::merge(&action(), run, &folders)
     };
     assert_eq!(merged(&["0", "2", "1"]).unwrap(), made(run, 1000));
-    let refused = |names| merged(names).unwrap_err();
+    let refused = |names: &[&str]| merged(names).unwrap_err();
     assert!(matches!(refused(&["0", "2"]), MergeError::Missing { part: 1, parts: 3 }));
     assert!(matches!(refused(&[]), MergeError::Missing { part: 0, .. }));
     assert!(matches!(refused(&["0", "1", "1"]), MergeError::Doubled { part: 1, .. }));

@@ -10,8 +10,9 @@ use std::ops::Range;
 /// A group of processes, numbered by rank.
 ///
 /// # Laws
-/// - All members call [`gather`](Self::gather) equally often, in the same order.
-/// - All receive the same answer: the messages of all members, in the order of their ranks.
+/// - All members call [`gather`](Self::gather), [`collect`](Self::collect) and [`broadcast`](Self::broadcast) equally often, in the same
+///   order.
+/// - Messages come as they were sent, in the order of the ranks.
 ///
 /// If a member dies, the others end as well rather than wait.
 pub trait Communicator: Debug + Sync {
@@ -21,8 +22,19 @@ pub trait Communicator: Debug + Sync {
     /// Number of processes.
     fn size(&self) -> usize;
 
-    /// Hands a message to all members, and returns those of all, in the order of their ranks.
+    /// Hands a message to all members, and returns those of all.
     fn gather(&self, message: &[u8]) -> Vec<Vec<u8>>;
+
+    /// Hands a message to the first member, which gets those of all; the others get none.
+    fn collect(&self, message: &[u8]) -> Vec<Vec<u8>> {
+        let all = self.gather(message);
+        if self.is_first() { all } else { Vec::new() }
+    }
+
+    /// Hands the message of the first member to all.
+    fn broadcast(&self, message: &[u8]) -> Vec<u8> {
+        self.gather(if self.is_first() { message } else { &[] }).swap_remove(0)
+    }
 
     /// What this process does of `count` pieces of work: one range for each rank, in order, the first ones longer by one
     /// where the count does not divide.
@@ -37,10 +49,23 @@ pub trait Communicator: Debug + Sync {
 
     /// [`gather`](Self::gather) of numbers, one after the other.
     fn gather_values(&self, values: &[f64]) -> Vec<f64> {
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let value = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-        self.gather(&bytes).iter().flat_map(|part| part.chunks_exact(8).map(value)).collect()
+        joined(self.gather(&bytes(values)))
     }
+
+    /// [`collect`](Self::collect) of numbers, one after the other.
+    fn collect_values(&self, values: &[f64]) -> Vec<f64> {
+        joined(self.collect(&bytes(values)))
+    }
+}
+
+fn bytes(values: &[f64]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// The numbers of messages of [`bytes`].
+fn joined(messages: Vec<Vec<u8>>) -> Vec<f64> {
+    let value = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    messages.iter().flat_map(|message| message.chunks_exact(8).map(value)).collect()
 }
 
 /// Part number `part` of `parts` of `count` pieces of work, see [`Communicator::share`].
@@ -80,6 +105,11 @@ impl Communicator for Solo {
 ///
 /// let found = Threads::run(3, |member| member.gather_values(&[member.rank() as f64]));
 /// assert_eq!(found, vec![vec![0.0, 1.0, 2.0]; 3]);
+///
+/// let found = Threads::run(3, |member| member.collect_values(&[member.rank() as f64]));
+/// assert_eq!(found, [vec![0.0, 1.0, 2.0], vec![], vec![]]);
+/// let found = Threads::run(3, |member| member.broadcast(&[7 * member.rank() as u8 + 1]));
+/// assert_eq!(found, vec![vec![1]; 3]);
 /// ```
 #[derive(Debug)]
 pub struct Threads<'a> {

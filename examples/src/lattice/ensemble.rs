@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use lattice_phi4::{Certificate, Evidence, Measurements, Phi4, Production, Run, Simulation, Start};
 
-use super::{Protocol, Shard};
-use crate::{Failure, Progress};
+use super::Protocol;
+use crate::{Failure, Progress, Shard};
 
 /// Folder of what is saved on the way.
 pub const CHECKPOINT: &str = "checkpoint";

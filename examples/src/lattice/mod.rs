@@ -26,7 +26,7 @@ pub use generate::{
     Model, draw, draw_rows, fit, fit_gaussian, noise_levels, path_sampler, path_sampler_of, sample, schedule,
 };
 pub use noising::{SIGMA, noised, time_of};
-pub use options::{LatticeArgs, Protocol, Shard, Size};
+pub use options::{LatticeArgs, Protocol, Size};
 pub use panels::{action_panel, magnetisation_panel};
 pub use published::{PublishedField, learn_published};
 pub use score::{Learned, ScoreArgs, ScoreKind};

@@ -29,31 +29,6 @@ impl FromStr for Size {
     }
 }
 
-/// One of several jobs that do a part of the work each: `2/5` is the third of five.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// Its number, from zero.
-    pub part: usize,
-    /// Number of jobs.
-    pub parts: usize,
-}
-
-/// A word is no shard.
-#[derive(Debug, thiserror::Error)]
-#[error("must be like 2/5, the third of five: a number from 0 on below that of the jobs")]
-pub struct NoShard;
-
-impl FromStr for Shard {
-    type Err = NoShard;
-
-    fn from_str(word: &str) -> Result<Self, NoShard> {
-        let (part, parts) = word.split_once('/').ok_or(NoShard)?;
-        let [part, parts] = [part, parts].map(|number| number.parse::<usize>().map_err(|_| NoShard));
-        let shard = Self { part: part?, parts: parts? };
-        if shard.part < shard.parts { Ok(shard) } else { Err(NoShard) }
-    }
-}
-
 /// How configurations are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Protocol {
@@ -137,7 +112,7 @@ impl LatticeArgs {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shard, Size};
+    use super::Size;
 
     #[test]
     fn sizes() {
@@ -145,13 +120,6 @@ mod tests {
         assert_eq!("16x2".parse::<Size>().unwrap(), Size(vec![16, 2]));
         for word in ["", "1", "4x1", "x", "4x", "-3", "4.5"] {
             assert!(word.parse::<Size>().is_err(), "{word}");
-        }
-    }
-    #[test]
-    fn shards() {
-        assert_eq!("2/5".parse::<Shard>().unwrap(), Shard { part: 2, parts: 5 });
-        for word in ["5/5", "0/0", "1", "-1/2", "a/2", "1/2/3"] {
-            assert!(word.parse::<Shard>().unwrap_err().to_string().contains("2/5"), "{word}");
         }
     }
 }

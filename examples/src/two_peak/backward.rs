@@ -4,10 +4,11 @@ use cumulants::ErrorEstimateError;
 use diffusion::{ControlledPoint, CumulantFlow, Evolution, FlowPoint, LawPoint, Prior, law_flow};
 use sde_core::gaussian::GaussianScore;
 use sde_core::{
-    AdditiveNoise, ChurnHeun, DensityPropagator, EulerMaruyama, Noise, NormalMixture, Reverse, ScoreModel,
+    AdditiveNoise, ChurnHeun, DensityPropagator, EulerMaruyama, Integrator, Noise, NormalMixture, Reverse,
+    ScoreModel,
 };
 
-use super::Setup;
+use super::{Evolved, Setup};
 use crate::{Failure, Progress};
 
 /// Times at which the backward process is measured, at most.
@@ -63,23 +64,15 @@ where
     Q: Sync,
     I: AdditiveNoise<P> + AdditiveNoise<Q> + Clone + Sync,
 {
-    let Setup { scheme, seed, trajectories, grid, .. } = setup;
+    let Setup { scheme, grid, .. } = setup;
     let start = NormalMixture::normal(0.0, prior.variance(&scheme.schedule, grid.start()))?;
     let propagator = DensityPropagator::default();
     let (law, _) = law_flow(propagator, process, &mut integrator.clone(), grid, &start)?;
     let (twin_law, _) = law_flow(propagator, twin, &mut integrator.clone(), grid, &start)?;
 
-    let draw = || prior.draw(&scheme.schedule, grid.start(), *trajectories, 1, &Noise::new(*seed, stream));
-    let noise = Noise::new(*seed, stream + 1);
-    let mut flow = CumulantFlow::every(grid, grid.len().div_ceil(MEASUREMENTS));
-    let mut twin_flow = flow.clone();
-    let progress = Progress::new(name, *trajectories as u64, "trajectories");
-    let mut x = draw();
-    Evolution::new(process, integrator, grid, noise)
-        .progress(&|rows| progress.advance(rows as u64))
-        .run(x.view_mut(), &mut flow)?;
-    progress.finish();
-    Evolution::new(twin, integrator, grid, noise).run(draw().view_mut(), &mut twin_flow)?;
+    let file = name.replace(", ", "_").replace(' ', "_");
+    let Evolved { flow, end } = ensemble(setup, &file, Some(name), process, integrator, prior, stream)?;
+    let twin_flow = ensemble(setup, &format!("{file}_twin"), None, twin, integrator, prior, stream)?.flow;
 
     let points = flow.points();
     let variances: Vec<f64> = points.iter().map(|point| twin_law[point.step].cumulants[1]).collect();
@@ -87,5 +80,39 @@ where
         Err(ErrorEstimateError::TooFewBins { .. }) => Vec::new(),
         other => other?,
     };
-    Ok(Backward { points, end: x.into_raw_vec_and_offset().0, law, controlled })
+    Ok(Backward { points, end, law, controlled })
+}
+
+/// Trajectories of one process, behind a progress bar if it has a name.
+fn ensemble<P: Sync, I: Integrator<P> + Clone + Sync>(
+    setup: &Setup,
+    file: &str,
+    name: Option<&'static str>,
+    process: &P,
+    integrator: &I,
+    prior: Prior,
+    stream: u64,
+) -> Result<Evolved, Failure> {
+    let Setup { scheme, seed, trajectories, grid, .. } = setup;
+    let [start, noise] = [stream, stream + 1].map(|stream| Noise::new(*seed, stream));
+    setup.evolve(file, *trajectories, |rows| {
+        let first = rows.start;
+        let progress = name.map(|name| Progress::new(name, rows.len() as u64, "trajectories"));
+        let mut x = prior.draw_rows(&scheme.schedule, grid.start(), rows, 1, &start);
+        let mut flow = CumulantFlow::every(grid, grid.len().div_ceil(MEASUREMENTS));
+        if !x.is_empty() {
+            Evolution::new(process, integrator, grid, noise)
+                .first_row(first)
+                .progress(&|rows| {
+                    if let Some(progress) = &progress {
+                        progress.advance(rows as u64);
+                    }
+                })
+                .run(x.view_mut(), &mut flow)?;
+        }
+        if let Some(progress) = progress {
+            progress.finish();
+        }
+        Ok(Evolved { flow, end: x.into_raw_vec_and_offset().0 })
+    })
 }

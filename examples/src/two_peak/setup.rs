@@ -1,11 +1,13 @@
 //! The settings of a two-peak run, read off the command line.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use sde_core::{GridError, NoiseSchedule, ParameterError, TimeGrid, VarianceExpanding, VariancePreserving};
 
 use super::PEAK_WIDTH;
+use super::{Evolved, Parts, PartsArgs};
 use crate::{Args, Failure, Results};
 
 /// Noise level `V = Xi / f^2` above which a score is a straight line to all digits that matter, and below which
@@ -93,6 +95,8 @@ pub struct Setup {
     pub forward_trajectories: Vec<usize>,
     /// The backward grid.
     pub grid: TimeGrid,
+    /// Which of the trajectories are evolved.
+    pub parts: Parts,
 }
 
 impl Setup {
@@ -100,7 +104,7 @@ impl Setup {
     ///
     /// # Errors
     /// [`GridError`](sde_core::GridError) if no grid can be made of the steps asked for.
-    pub fn new(scheme: Scheme, args: &Args) -> Result<Self, Failure> {
+    pub fn new(scheme: Scheme, args: &Args, parts: &PartsArgs) -> Result<Self, Failure> {
         let trajectories = args.trajectories.unwrap_or(1_000_000);
         let forward_trajectories = match args.trajectories {
             Some(n) => vec![n],
@@ -126,7 +130,27 @@ impl Setup {
             trajectories,
             forward_trajectories,
             grid,
+            parts: Parts::new(parts, args.common.out()),
         })
+    }
+
+    /// Evolves a named ensemble of this run, see [`Parts::evolve`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn evolve(
+        &self,
+        name: &str,
+        rows: usize,
+        evolve: impl FnOnce(Range<usize>) -> Result<Evolved, Failure>,
+    ) -> Result<Evolved, Failure> {
+        let Self { scheme, seed, paper, load, data_points, grid, .. } = self;
+        let steps = grid.len();
+        let settings = format!(
+            "{} {name}: seed {seed}, paper {paper}, load {load:?}, {data_points} data, {steps} steps",
+            scheme.example
+        );
+        self.parts.evolve(name, &settings, rows, evolve)
     }
 
     /// An empty table of results that notes these settings.

@@ -3,8 +3,8 @@
 use diffusion::FlowPoint;
 
 use super::{
-    Backward, Learned, Setup, backward, controlled_file, curve_file, forward, kappa_rows, law_cumulants,
-    law_file, learn, model,
+    Backward, Learned, Parts, Setup, backward, controlled_file, curve_file, forward, kappa_rows,
+    law_cumulants, law_file, learn, model,
 };
 use crate::{Args, Failure, Results};
 
@@ -28,11 +28,11 @@ pub struct Study {
     pub results: Results,
 }
 
-/// Draws data, learns, runs forwards and backwards, and writes the curves.
+/// Draws data, learns, runs forwards and backwards, and writes the curves. None of a shard, which is left for a merge.
 ///
 /// # Errors
-/// Of training, of the processes, of files that cannot be written.
-pub fn study(setup: &Setup, args: &Args) -> Result<Study, Failure> {
+/// Of training, of the processes, of files that cannot be written, of shards that do not make up a whole.
+pub fn study(setup: &Setup, args: &Args) -> Result<Option<Study>, Failure> {
     let mut results = setup.results();
     let learned = learn(setup)?;
     let found = backward(setup, "backward, learned score", &learned.score, learned.kappa_2, LEARNED)?;
@@ -41,6 +41,10 @@ pub fn study(setup: &Setup, args: &Args) -> Result<Study, Failure> {
     let mut runs = Vec::new();
     for (&trajectories, stream) in setup.forward_trajectories.iter().zip((FORWARD..).step_by(2)) {
         runs.push((trajectories, forward(setup, trajectories, stream)?));
+    }
+    if let Parts::Shard { shard, folder } = &setup.parts {
+        shard.farewell(folder);
+        return Ok(None);
     }
 
     // The data fluctuate, and the learned score with them: both errors enter. The paper's net is not symmetrised,
@@ -71,5 +75,5 @@ pub fn study(setup: &Setup, args: &Args) -> Result<Study, Failure> {
     for (trajectories, points) in &runs {
         curve_file(&file(&format!("forward_{trajectories}")), points)?;
     }
-    Ok(Study { learned, forward: runs, backward: found, exact, results })
+    Ok(Some(Study { learned, forward: runs, backward: found, exact, results }))
 }

@@ -82,7 +82,7 @@ fn work(world: &World, options: &Options) -> Result<(), Box<dyn Error>> {
     let levels = noise_levels(&spectrum);
     let mine =
         draw_rows(&spectrum, &score, FieldPrior::Matched, &levels, rows, options.seed, &mut |_, _| ())?;
-    let drawn = world.gather_values(mine.as_slice().ok_or("new fields are contiguous")?);
+    let drawn = world.collect_values(mine.as_slice().ok_or("new fields are contiguous")?);
     let sampled = start.elapsed().as_secs_f64();
 
     diffusion_mpi::finish(world, || {

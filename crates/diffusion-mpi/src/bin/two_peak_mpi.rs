@@ -85,8 +85,8 @@ fn work(world: &World, options: &Options) -> Result<(), Box<dyn Error>> {
 fn measure(world: &World, options: &Options) -> Result<Vec<FlowPoint>, Box<dyn Error>> {
     let (schedule, model) = (VarianceExpanding::new(10.0)?, TwoPeak::new(1.0, 0.25)?);
     let [first, second] = [0, 1].map(|stream| Noise::new(options.seed, stream));
-    let rows = Share::of(options.trajectories, 1, world.rank(), world.size())?.rows();
-    let from = rows.start;
+    let share = Share::of(options.trajectories, 1, world.rank(), world.size())?;
+    let (rows, from) = (share.rows(), share.rows().start);
     let flow = match options.process {
         Process::Forward => {
             let grid = TimeGrid::uniform(0.0, 1.0, options.steps)?;
@@ -95,6 +95,7 @@ fn measure(world: &World, options: &Options) -> Result<Vec<FlowPoint>, Box<dyn E
             let evolution = Evolution::new(&process, &rule, &grid, second).first_row(from);
             gather_flow(
                 world,
+                &share,
                 evolve(x, CumulantFlow::every(&grid, 1), |x, flow| evolution.run(x.view_mut(), flow)),
             )
         }
@@ -106,7 +107,7 @@ fn measure(world: &World, options: &Options) -> Result<Vec<FlowPoint>, Box<dyn E
             let rule = ChurnHeun::default();
             let evolution = Evolution::new(&process, &rule, &grid, second).first_row(from);
             let flow = CumulantFlow::every(&grid, options.steps.div_ceil(20));
-            gather_flow(world, evolve(x, flow, |x, flow| evolution.run(x.view_mut(), flow)))
+            gather_flow(world, &share, evolve(x, flow, |x, flow| evolution.run(x.view_mut(), flow)))
         }
     }?;
     Ok(flow.points())

@@ -14,16 +14,20 @@ fn message(rank: usize) -> Vec<u8> {
 #[ignore = "one of the processes that the next test starts"]
 fn member() {
     let size: usize = std::env::var("EXPECTED_SIZE").unwrap().parse().unwrap();
-    let world = World::join().unwrap();
+    let mut world = World::join().unwrap();
     assert_eq!(World::join().unwrap_err(), WorldError::InUse);
     assert_eq!(world.size(), size);
     let expected: Vec<_> = (0..size).map(message).collect();
     // In one piece, in pieces that do not divide a message, and byte by byte.
-    let mut world = world;
     for at_once in [usize::MAX >> 33, 300 * size, 7 * size, 1] {
         world = world.at_once(at_once);
         assert_eq!(world.gather(&message(world.rank())), expected, "{at_once}");
         assert_eq!(world.gather(&[]), vec![Vec::<u8>::new(); size]);
+        let collected = world.collect(&message(world.rank()));
+        assert_eq!(collected, if world.is_first() { expected.clone() } else { Vec::new() }, "{at_once}");
+        // What the others say is not heard, however long it is.
+        assert_eq!(world.broadcast(&message(world.rank() + 1)), message(1), "{at_once}");
+        assert!(world.broadcast(&message(world.rank())).is_empty());
     }
     let squares: Vec<f64> = world.share(11).map(|i| (i * i) as f64).collect();
     assert_eq!(world.gather_values(&squares), (0..11).map(|i| f64::from(i * i)).collect::<Vec<_>>());
