@@ -243,7 +243,14 @@ impl<N: Net> Checkpoint<N> {
             })
         };
         write(&path.with_file_name(&tensors), &bytes)?;
-        write(path, seal(&json).as_bytes())?;
+        let replaced = before.as_ref().is_none_or(|before| before.tensors != tensors);
+        if let Err(error) = write(path, seal(&json).as_bytes()) {
+            if replaced {
+                // Nothing refers to them.
+                let _ = fs::remove_file(path.with_file_name(&tensors));
+            }
+            return Err(error);
+        }
         let own = |before: &Metadata<_>| {
             before.tensors != tensors && before.tensors.starts_with(&format!("{stem}."))
         };
