@@ -242,12 +242,13 @@ impl<N: Net> Checkpoint<N> {
                 source,
             })
         };
-        write(&path.with_file_name(&tensors), &bytes)?;
-        let replaced = before.as_ref().is_none_or(|before| before.tensors != tensors);
+        let beside = path.with_file_name(&tensors);
+        let is_new = !beside.exists();
+        write(&beside, &bytes)?;
         if let Err(error) = write(path, seal(&json).as_bytes()) {
-            if replaced {
+            if is_new {
                 // Nothing refers to them.
-                let _ = fs::remove_file(path.with_file_name(&tensors));
+                let _ = fs::remove_file(beside);
             }
             return Err(error);
         }
