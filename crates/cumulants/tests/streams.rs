@@ -33,4 +33,10 @@ fn summaries() {
     );
 }
 
-const EXPECTED: [(&str, Print); 0] = [];
+const EXPECTED: [(&str, Print); 5] = [
+    ("Moments", (0.4005479524785128, 0xaa31_b3fb_dd45_6bf2)),
+    ("PairwiseMoments", (0.4005479524785129, 0x1843_09b0_3e00_4243)),
+    ("WeightedMoments", (0.40073259515419607, 0x4a49_af77_6bf2_c64f)),
+    ("JointMoments", (0.02048460636572469, 0x911e_f00d_0cd7_7453)),
+    ("bootstrap", (0.4005479524785129, 0xf1cd_f2a1_71ac_38bb)),
+];

@@ -44,4 +44,11 @@ fn an_ensemble_and_its_cumulants() {
     );
 }
 
-const EXPECTED: [(&str, Print); 0] = [];
+const EXPECTED: [(&str, Print); 6] = [
+    ("draw", (0.9595949336928649, 0x2237_dde5_1ef1_127f)),
+    ("draw, two peaks", (1.239898733423216, 0xbacf_5ca8_7ce5_1535)),
+    ("prior", (-0.05066937331411576, 0xd10c_6213_13b7_7209)),
+    ("ensemble", (-0.9291921887951411, 0x166c_8c8a_b3dc_90c6)),
+    ("cumulants", (0.04843714334470335, 0x9919_b280_2bc0_1144)),
+    ("histogram", (23.0, 0x51ac_204d_5a5a_f5eb)),
+];

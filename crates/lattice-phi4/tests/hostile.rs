@@ -215,7 +215,7 @@ fn large_files() {
     outcomes.see(size(&path), || EnsembleFields::open(&path)).unwrap();
     outcomes.report("large ensemble in any order");
 
-    let lattice = Lattice::new(&[400, 402]).unwrap();
+    let lattice = Lattice::new(&[200, 202]).unwrap();
     let model = PerturbativeModel::gaussian(Spectrum::free(&lattice, 0.2).unwrap());
     let path = folder.path().join("score.json");
     FittedScore { couplings: action().couplings(), protocol: "none".into(), model }.write(&path).unwrap();
@@ -223,7 +223,7 @@ fn large_files() {
     outcomes.see(size(&path), || FittedScore::read(&path)).unwrap();
     outcomes.report("large score");
 
-    let (action, run) = (action(), Run::paper(4000, lattice_phi4::Start::Hot, 1));
+    let (action, run) = (action(), Run::paper(1000, lattice_phi4::Start::Hot, 1));
     let mut production = run.begin(&action).unwrap();
     while production.done() < production.configurations() {
         production.advance(&action).unwrap();

@@ -15,8 +15,8 @@ fn action() -> Phi4 {
 }
 
 const RUNS: [Run; 2] = [
-    Run { configurations: 640, seed: 3, start: None, shard: (0, 1) },
-    Run { configurations: 2000, seed: 3, start: Some(Start::Hot), shard: (0, 1) },
+    Run { configurations: 256, seed: 3, start: None, shard: (0, 1) },
+    Run { configurations: 300, seed: 3, start: Some(Start::Hot), shard: (0, 1) },
 ];
 
 /// Saved after every step, and gone on with if it was begun.
@@ -40,8 +40,8 @@ fn child() {
 
 fn whole() -> [Simulation; 2] {
     [
-        equilibrium(&action(), 640, 3, &mut |_, _| ()).unwrap(),
-        paper(&action(), 2000, Start::Hot, 3, &mut |_, _| ()).unwrap(),
+        equilibrium(&action(), 256, 3, &mut |_, _| ()).unwrap(),
+        paper(&action(), 300, Start::Hot, 3, &mut |_, _| ()).unwrap(),
     ]
 }
 

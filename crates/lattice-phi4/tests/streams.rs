@@ -75,8 +75,24 @@ fn protocols() {
     );
 }
 
-const UPDATES: [(&str, Print); 0] = [];
+const UPDATES: [(&str, Print); 10] = [
+    ("Hmc, leapfrog", (0.8506001994313209, 0xc74c_4d97_85dd_c91f)),
+    ("Hmc, Omelyan", (0.7614529598377578, 0x692a_bfd9_ac14_2f5a)),
+    ("Hmc, force gradient", (0.7622724183024752, 0xb44c_881f_1c4e_fe07)),
+    ("Hmc, nested", (0.7365967436940007, 0x6e2b_ef66_3893_f8cc)),
+    ("Hmc, three dimensions", (-0.2321516459666834, 0xf52d_cea2_15f3_1b5b)),
+    ("Hmc, one step", (1.1251189980136849, 0x3011_e129_77d2_7cc6)),
+    ("Metropolis", (0.18110886974188745, 0x2760_00df_80a1_d473)),
+    ("Overrelaxation", (-0.2220797620701679, 0xa42b_6f28_d375_3587)),
+    ("Wolff", (-0.8159875067950108, 0x8bc0_7fce_edb2_70e2)),
+    ("SwendsenWang", (-0.8159875067950108, 0x3b20_dedb_50c8_ac62)),
+];
 
-const FOURIER: [f64; 4] = [0.0; 4];
+const FOURIER: [f64; 4] = [0.7194546460623609, 0.8522944035012621, -0.7817890515325997, -0.21036346542967624];
 
-const PROTOCOLS: [(&str, Print); 0] = [];
+const PROTOCOLS: [(&str, Print); 4] = [
+    ("equilibrium", (0.7517691649090927, 0xa1db_f286_ec05_a563)),
+    ("equilibrium, energy errors", (-0.07802091557043767, 0xccdc_2342_8ad0_efbb)),
+    ("paper", (0.2927634698586356, 0x3ada_f499_30bb_164d)),
+    ("production", (0.7517691649090927, 0xbf62_84b2_fd60_5efe)),
+];

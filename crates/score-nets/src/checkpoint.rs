@@ -242,8 +242,16 @@ impl<N: Net> Checkpoint<N> {
                 source,
             })
         };
-        write(&path.with_file_name(&tensors), &bytes)?;
-        write(path, seal(&json).as_bytes())?;
+        let beside = path.with_file_name(&tensors);
+        let is_new = !beside.exists();
+        write(&beside, &bytes)?;
+        if let Err(error) = write(path, seal(&json).as_bytes()) {
+            if is_new {
+                // Nothing refers to them.
+                let _ = fs::remove_file(beside);
+            }
+            return Err(error);
+        }
         let own = |before: &Metadata<_>| {
             before.tensors != tensors && before.tensors.starts_with(&format!("{stem}."))
         };

@@ -25,7 +25,8 @@ impl Strides {
 
     /// Whether an `m x n` matrix of these strides stays within `length` values.
     fn fits(self, m: usize, n: usize, length: usize) -> bool {
-        m == 0 || n == 0 || (m - 1) * self.row + (n - 1) * self.column < length
+        let last = |count: usize, stride: usize| (count - 1).saturating_mul(stride);
+        m == 0 || n == 0 || last(m, self.row).saturating_add(last(n, self.column)) < length
     }
 }
 

@@ -100,11 +100,32 @@ fn dormand_prince() {
     assert!((first / DORMAND_PRINCE - 1.0).abs() < 1e-13, "{first:?}");
 }
 
-const WORDS: [u64; 4] = [0; 4];
+const WORDS: [u64; 4] =
+    [0xaf67_aad3_b6d3_d08c, 0x979e_cf81_7aa4_52b1, 0xd1ca_941b_da46_c9b3, 0x40b3_7f56_45a4_031f];
 
-const NOISE: [(&str, Print); 0] = [];
+const NOISE: [(&str, Print); 8] = [
+    ("first", (-1.038900760861758, 0x2578_c84e_139f_03a7)),
+    ("another seed", (0.5123840289482282, 0x4219_6d76_9599_009c)),
+    ("another stream", (-0.022660032621535327, 0x2c83_0b54_fadd_c1d0)),
+    ("another step", (0.078306282640822, 0x1222_0b67_aea2_db60)),
+    ("another draw", (0.03583084526964774, 0x500e_861c_5eaa_8861)),
+    ("far away", (1.370901799057863, 0x934c_484a_f56e_422e)),
+    ("within a group", (0.3680822986287378, 0xe189_1439_3d9e_f1a1)),
+    ("two peaks", (0.7402748097845605, 0x36e9_b058_6515_63b7)),
+];
 
-const INTEGRATORS: [(&str, Print); 0] = [];
+const INTEGRATORS: [(&str, Print); 10] = [
+    ("EulerMaruyama", (-0.9936223831447393, 0x4bff_b852_f676_89ae)),
+    ("EulerMaruyama, reverse", (-0.6838883150457042, 0x3ff5_df57_26eb_9dd2)),
+    ("EulerMaruyama without last noise", (-0.3785179600246627, 0xbf17_6455_2f23_3f97)),
+    ("ExactTransition", (-1.869835118472133, 0x879d_892b_08e7_0d0c)),
+    ("Heun", (-0.01034815038384577, 0x0198_3361_3641_c427)),
+    ("StochasticHeun", (-0.618287388681426, 0x6c4f_d776_66bb_a8f2)),
+    ("StochasticHeun, reverse", (-0.6594434076814605, 0x7e5f_b7f3_47c6_4a7c)),
+    ("ExponentialEuler", (-0.34954255608110396, 0x2768_4e55_fa2f_b945)),
+    ("ChurnHeun", (-0.49624547858063456, 0xc7b9_1586_7f8a_41a3)),
+    ("PredictorCorrector", (-0.7328971756314504, 0x8c4a_000f_e9a6_7cd9)),
+];
 
-const DORMAND_PRINCE: f64 = 0.0;
-const EVALUATIONS: usize = 0;
+const DORMAND_PRINCE: f64 = -0.010133875836417729;
+const EVALUATIONS: usize = 58;

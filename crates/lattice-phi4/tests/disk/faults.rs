@@ -45,7 +45,7 @@ pub(crate) fn every_fault<E: Display>(
     fs::create_dir_all(inner.join(file)).expect("a folder");
     fs::write(inner.join(file).join("in use"), "by somebody").expect("a file");
     refused(&inner.join(file), "a folder in the place of the file");
-    assert_eq!(contents(&inner).len(), 1, "{:?}", contents(&inner));
+    assert_eq!(fs::read_dir(&inner).expect("a folder").count(), 1, "what could not be used stays behind");
     assert!(inner.join(file).join("in use").exists());
 
     // The device without room takes the place of every file that is written.
@@ -60,7 +60,7 @@ pub(crate) fn every_fault<E: Display>(
         refused(&path, "no room");
         // What was new beside it is no harm, as long as all that was there is there.
         let after = contents(&full);
-        assert!(before.iter().all(|file| after.contains(file)), "{name}: {after:?}");
+        assert!(before.iter().all(|file| after.contains(file)), "{name}: what was there has changed");
         let _ = fs::remove_file(partial);
     }
 
