@@ -1,7 +1,11 @@
 //! The table of `docs/errors.md`, made by making the mistakes. `BLESS=1 cargo test -p examples --test error_messages` writes it
 //! anew.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "a failed unwrap is a failed test, and a text is short"
+)]
 
 use std::error::Error;
 use std::fs;
@@ -246,7 +250,7 @@ fn data() -> Vec<Case> {
     let mut with_nan = [1.0, -1.0].repeat(256);
     with_nan[3] = f64::NAN;
     let lattice = Lattice::new(&[8, 8]).unwrap();
-    let few = FitConfig { features: vec![Feature::Cubic], noise: vec![0.5], ridge: 1e-9, seed: 1 };
+    let few = FitConfig { features: vec![Feature::Power(3)], noise: vec![0.5], ridge: 1e-9, seed: 1 };
     let free = Spectrum::free(&lattice, 0.2).unwrap();
     let heavy = LogWeights::new((1..=10_000).map(|i| -0.9 * f64::from(i).ln()).collect()).unwrap();
 

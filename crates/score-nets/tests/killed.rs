@@ -27,11 +27,12 @@ fn net() -> Mlp {
     Mlp::new(MlpConfig { width: 16, ..MlpConfig::residual() }, &mut Pcg64::seed_from_u64(1)).unwrap()
 }
 
-fn trainer(path: &Path, steps: u64) -> Trainer<ResidualBatches> {
+fn trainer(path: &Path, steps: u64) -> Trainer<'static, ResidualBatches> {
     let config = TrainConfig { steps, ..TrainConfig::residual(STEPS) };
-    let trainer = match path.exists() {
-        true => Trainer::resume(path, source(5), config).unwrap(),
-        false => Trainer::new(net(), source(5), config).unwrap(),
+    let trainer = if path.exists() {
+        Trainer::resume(path, source(5), config).unwrap()
+    } else {
+        Trainer::new(net(), source(5), config).unwrap()
     };
     let every = Validation { every: 7, batches: 1, patience: None };
     trainer.with_validation(every, &mut source(6)).unwrap().with_checkpoints(path, 1)

@@ -140,16 +140,8 @@ impl Outcomes {
         let memory = peak.saturating_sub(CONSTANT) as f64 / bytes.max(1) as f64;
         assert!(memory <= FACTOR, "{peak} bytes of memory for files of {bytes}");
         self.memory = self.memory.max(memory);
-        match found {
-            Ok(found) => {
-                self.accepted += 1;
-                Some(found)
-            }
-            Err(_) => {
-                self.refused += 1;
-                None
-            }
-        }
+        *if found.is_ok() { &mut self.accepted } else { &mut self.refused } += 1;
+        found.ok()
     }
 
     /// Tells the figures.

@@ -1,5 +1,11 @@
 //! Work in a child of this process, which is killed at any moment and begun again.
 
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test tells its figures, and what it could not try"
+)]
+
 use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
