@@ -1,5 +1,6 @@
 //! The table of `docs/errors.md`, made by making the mistakes. `BLESS=1 cargo test -p examples --test error_messages` writes it
 //! anew.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #![allow(
     clippy::unwrap_used,
@@ -66,17 +67,15 @@ fn arrays(folder: &Path) -> Vec<Case> {
 
     let lattice = Lattice::new(&[4, 4]).unwrap();
     let made = Provenance { hopping: 0.21, lambda: 0.022, seed: 1, protocol: "mine".into(), chains: 1 };
+    let one = made.clone();
     let mut writer = EnsembleWriter::create(file("fields.npy"), &lattice, 1, made.clone()).unwrap();
     writer.push(Array2::zeros((1, 16)).view()).unwrap();
     writer.finish().unwrap();
     npy(&file("fields.npy"), "<f8", "False", "(1, 4, 4)", &[&1f64.to_le_bytes()[..], &zeros[8..]].concat());
     let changed = EnsembleReader::open(file("fields.npy")).and_then(EnsembleReader::read_all);
-    // Digests are long; what they begin with is enough to compare.
-    let changed = message(changed)
-        .split(' ')
-        .map(|word| if word.len() > 63 { &word[..8] } else { word })
-        .collect::<Vec<_>>()
-        .join(" ");
+    // Digests are long.
+    let cut = |word: &str| if word.len() > 63 { format!("{}..", &word[..8]) } else { word.into() };
+    let changed = message(changed).split(' ').map(cut).collect::<Vec<_>>().join(" ");
     write_npz(&file("samples.npz"), &[("x", Array2::zeros((2, 2)).into_dyn().view())]).unwrap();
 
     vec![
@@ -119,6 +118,11 @@ fn arrays(folder: &Path) -> Vec<Case> {
             "chains of unequal length",
             message(EnsembleWriter::create(file("new.npy"), &lattice, 10, Provenance { chains: 3, ..made })),
             "Let `chains` divide the configurations.",
+        ),
+        (
+            "a folder that is not there",
+            message(EnsembleWriter::create(file("none/new.npy"), &lattice, 1, one)),
+            "Make it first; only examples make the folder of `--out`.",
         ),
         (
             "an array of another name",
@@ -325,7 +329,11 @@ fn data() -> Vec<Case> {
             message(PerturbativeModel::fit(free, Array2::zeros((2, 64)).view(), None, &few)),
             "Thousands, rather.",
         ),
-        ("a score that is not a number", message(run), "Look at the score there: `time` and row are named."),
+        (
+            "a score that is not a number",
+            message(run),
+            "Call the score on that row; is it finite at all noises?",
+        ),
     ]
 }
 
@@ -338,11 +346,12 @@ fn table(folder: &Path) -> String {
     ];
     let mut text = String::new();
     for (title, cases) in sections {
-        text += &format!("## {title}\n\n| mistake | message | what to do |\n| --- | --- | --- |\n");
+        text.extend(["## ", title, "\n\n| mistake | message | what to do |\n| --- | --- | --- |\n"]);
         for (mistake, message, advice) in cases {
+            let advice = advice.replace('|', "\\|");
             let message = message.replace(&format!("{}/", folder.display()), "").replace('|', "\\|");
             assert!(!message.contains('`') || message.matches('`').count() % 2 == 0, "{message}");
-            text += &format!("| {mistake} | ``{message}`` | {advice} |\n");
+            text.extend(["| ", mistake, " | ``", &message, "`` | ", &advice, " |\n"]);
         }
         text.push('\n');
     }

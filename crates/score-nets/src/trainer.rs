@@ -406,6 +406,16 @@ fn compare<T: PartialEq + Debug>(
     if expected == found {
         return Ok(());
     }
-    let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
+    let (expected, found) = differing(&format!("{expected:?}"), &format!("{found:?}"));
     Err(CheckpointError::Setting { file: file.into(), field, expected, found })
+}
+
+/// The settings that differ, or all of them if they are not the same ones.
+fn differing(expected: &str, found: &str) -> (String, String) {
+    let pairs: Vec<_> = expected.split(", ").zip(found.split(", ")).filter(|(a, b)| a != b).collect();
+    if pairs.is_empty() || expected.split(", ").count() != found.split(", ").count() {
+        return (expected.into(), found.into());
+    }
+    let (expected, found): (Vec<&str>, Vec<&str>) = pairs.into_iter().unzip();
+    (expected.join(", "), found.join(", "))
 }
