@@ -11,12 +11,12 @@ use std::fs;
 use std::path::Path;
 
 fn action() -> Phi4 {
-    Phi4::new(Lattice::new(&[4, 6]).unwrap(), 0.27, 0.022).unwrap()
+    Phi4::new(Lattice::new(&[2, 4]).unwrap(), 0.27, 0.022).unwrap()
 }
 
 const RUNS: [Run; 2] = [
     Run { configurations: 256, seed: 3, start: None, shard: (0, 1) },
-    Run { configurations: 300, seed: 3, start: Some(Start::Hot), shard: (0, 1) },
+    Run { configurations: 260, seed: 3, start: Some(Start::Hot), shard: (0, 1) },
 ];
 
 /// Saved after every step, and gone on with if it was begun.
@@ -41,7 +41,7 @@ fn child() {
 fn whole() -> [Simulation; 2] {
     [
         equilibrium(&action(), 256, 3, &mut |_, _| ()).unwrap(),
-        paper(&action(), 300, Start::Hot, 3, &mut |_, _| ()).unwrap(),
+        paper(&action(), 260, Start::Hot, 3, &mut |_, _| ()).unwrap(),
     ]
 }
 
