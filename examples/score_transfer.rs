@@ -113,13 +113,13 @@ fn work(args: &TransferArgs) -> Result<(), Failure> {
         .legend(Corner::TopLeft)
         .markers("fitted there", &USED, &curves[0], &[0.0; USED.len()])
         .line("interpolated from 0.21, 0.25, 0.26, 0.27", &USED, &curves[1])
-        .line("and corrected by one net", &USED, &curves[2])
+        .line("Gaussian and one net", &USED, &curves[2])
         .line("fitted at 0.25", &USED, &curves[3]);
 
     // Along the size.
     let extents: Vec<f64> = sizes.iter().map(|extent| *extent as f64).collect();
     let mut along_size = Panel::new(&format!("carried from {0} x {0}", args.size), "L", "")
-        .y_range(0.0, 1.6)
+        .y_range(0.0, 2.4)
         .legend(Corner::TopLeft);
     for (hopping, model) in CARRIED.into_iter().zip(&models[1..]) {
         let mut curves = vec![Vec::new(); 3];
@@ -142,7 +142,7 @@ fn work(args: &TransferArgs) -> Result<(), Failure> {
         along_size = along_size
             .markers(&format!("fitted there, κ = {hopping}"), &extents, &curves[0], &vec![0.0; extents.len()])
             .line(&format!("carried, κ = {hopping}"), &extents, &curves[1])
-            .line(&format!("carried with the net, κ = {hopping}"), &extents, &curves[2]);
+            .line(&format!("Gaussian and the net, carried, κ = {hopping}"), &extents, &curves[2]);
     }
     progress.finish();
     Figure::grid(1, 2, vec![along_hopping, along_size]).save(&out.join("score_transfer.svg"))?;
