@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the program reports to the user")]
 
 use clap::{Parser, ValueEnum};
+use cumulants::Estimate;
 use diffusion_mpi::World;
 use lattice_phi4::{
     EnsembleWriter, Lattice, Measurements, Observable, Phi4, Production, Provenance, Run, Simulation, Start,
@@ -18,7 +19,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 #[derive(Parser)]
-#[command(about = "An ensemble of phi^4 fields on many processes, which can be stopped and resumed")]
+#[command(
+    about = "An ensemble of phi^4 fields on many processes, which can be stopped and resumed",
+    args_override_self = true
+)]
 struct Options {
     /// Extent of both directions
     #[arg(long, value_name = "L", default_value_t = 32)]
@@ -159,7 +163,7 @@ fn write(options: &Options, action: &Phi4, simulation: &Simulation) -> Result<()
     let per_chain = if simulation.per_chain() == 1 { measured.len() } else { simulation.per_chain() };
     for observable in [Observable::ActionDensity, Observable::AbsM, Observable::Binder] {
         let found = observable.estimate(action, &measured, per_chain)?;
-        println!("{} {}({})", observable.name(), found.value, found.error);
+        println!("{} {}", observable.name(), Estimate { value: found.value, error: found.error });
     }
     Ok(())
 }

@@ -24,7 +24,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 #[derive(Parser)]
-#[command(about = "A net for lattice fields, trained and sampled from on many processes")]
+#[command(
+    about = "A net for lattice fields, trained and sampled from on many processes",
+    args_override_self = true
+)]
 struct Options {
     /// Ensemble to learn from, with its metadata beside it
     #[arg(long, value_name = "FILE.npy")]

@@ -17,7 +17,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 #[derive(Parser)]
-#[command(about = "The two-peak model on many processes: moments and cumulants along the way")]
+#[command(
+    about = "The two-peak model on many processes: moments and cumulants along the way",
+    args_override_self = true
+)]
 struct Options {
     /// Forwards by the exact kernel, or backwards with the exact score
     #[arg(long, value_enum, default_value_t = Process::Forward)]
