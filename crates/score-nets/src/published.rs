@@ -115,7 +115,7 @@ pub fn read_published(path: impl AsRef<Path>) -> Result<Mlp, PublishedError> {
     let tensor = |source| PublishedError::Tensor { file: path.into(), source };
 
     let names =
-        archive.file_names().flatten().find(|name| name.ends_with(PICKLE)).map(|name| name.into_owned());
+        archive.file_names().flatten().find(|name| name.ends_with(PICKLE)).map(std::borrow::Cow::into_owned);
     let pickle_name = names.ok_or_else(|| broken(ZipError::FileNotFound))?;
     let folder = pickle_name.strip_suffix(PICKLE).unwrap_or_default();
     check_byte_order(&mut archive, folder, path)?;

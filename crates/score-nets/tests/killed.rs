@@ -1,7 +1,7 @@
 //! Training that is killed at any moment goes on to the same bits: `KILLED_RUNS=1000` for as many.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-#![allow(clippy::print_stdout, reason = "the figures are what a long run is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures of long runs, and what was skipped")]
 
 #[path = "../../lattice-phi4/tests/killed/harness.rs"]
 mod harness;
@@ -29,9 +29,10 @@ fn net() -> Mlp {
 
 fn trainer(path: &Path, steps: u64) -> Trainer<ResidualBatches> {
     let config = TrainConfig { steps, ..TrainConfig::residual(STEPS) };
-    let trainer = match path.exists() {
-        true => Trainer::resume(path, source(5), config).unwrap(),
-        false => Trainer::new(net(), source(5), config).unwrap(),
+    let trainer = if path.exists() {
+        Trainer::resume(path, source(5), config).unwrap()
+    } else {
+        Trainer::new(net(), source(5), config).unwrap()
     };
     let every = Validation { every: 7, batches: 1, patience: None };
     trainer.with_validation(every, &mut source(6)).unwrap().with_checkpoints(path, 1)
