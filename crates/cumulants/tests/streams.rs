@@ -2,7 +2,7 @@
 //!
 //! Sums have a fixed order and are made of IEEE operations and fused multiply-adds: the bits are the same on every processor.
 
-#![allow(clippy::unreadable_literal, reason = "digits as they are printed")]
+#![allow(clippy::unreadable_literal, reason = "numbers stand as they are printed")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "../../sde-core/tests/streams/print.rs"]

@@ -4,7 +4,7 @@
 //! is there as a whole or not at all.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-#![allow(clippy::print_stdout, reason = "the figures are what a long run is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures of long runs, and what was skipped")]
 
 #[path = "../../lattice-phi4/tests/killed/harness.rs"]
 mod harness;

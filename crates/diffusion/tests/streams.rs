@@ -3,7 +3,7 @@
 //! Made of IEEE operations and fused multiply-adds in a fixed order, the bits are the same on every processor, for any number of
 //! threads, and for any block size.
 
-#![allow(clippy::unreadable_literal, reason = "digits as they are printed")]
+#![allow(clippy::unreadable_literal, reason = "numbers stand as they are printed")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "../../sde-core/tests/streams/print.rs"]

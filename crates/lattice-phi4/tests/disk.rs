@@ -1,6 +1,7 @@
 //! Folders that cannot be written to: an error that names the file, and whatever was there stays there.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stderr, reason = "what was skipped is told")]
 
 #[path = "disk/faults.rs"]
 mod faults;

@@ -1,7 +1,7 @@
 //! A program that is killed at any moment goes on to the same bits: `KILLED_RUNS=1000` for as many.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-#![allow(clippy::print_stdout, reason = "the figures are what a long run is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures of long runs, and what was skipped")]
 
 #[path = "killed/harness.rs"]
 mod harness;

@@ -4,7 +4,7 @@
 //! be right to rounding: the bits are the same on every processor, but for the updates with Fourier transforms, which are compared to
 //! twelve digits.
 
-#![allow(clippy::unreadable_literal, reason = "digits as they are printed")]
+#![allow(clippy::unreadable_literal, reason = "numbers stand as they are printed")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "../../sde-core/tests/streams/print.rs"]

@@ -4,7 +4,7 @@
 //! and with every instruction set. Schedules and grids with powers and logarithms of the system's library are left
 //! out for that reason; [`Edm`] has none.
 
-#![allow(clippy::unreadable_literal, reason = "digits as they are printed")]
+#![allow(clippy::unreadable_literal, reason = "numbers stand as they are printed")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "streams/print.rs"]

@@ -107,5 +107,5 @@ pub(crate) fn killed_at_every_step(check: impl Fn(&Path)) {
             check(folder.path());
         }
     }
-    println!("killed at {kills} calls, every {stride}th, each ends as the unbroken one");
+    println!("killed at {kills} calls, one of {stride}: all end as the unbroken one");
 }
