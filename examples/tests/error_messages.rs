@@ -1,6 +1,5 @@
 //! The table of `docs/errors.md`, made by making the mistakes. `BLESS=1 cargo test -p examples --test error_messages` writes it
 //! anew.
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(
     clippy::unwrap_used,
     clippy::format_push_string,

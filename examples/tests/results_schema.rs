@@ -1,7 +1,6 @@
 //! `docs/results.schema.json` against what `Results` writes, and against the files of examples in the folder `RESULTS`, if that
 //! variable is set.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
