@@ -43,5 +43,5 @@ package:
 # Licences and advisories, features one by one, changes of the interface (cargo-deny, cargo-hack, cargo-semver-checks)
 supply base='HEAD~1':
     cargo deny check
-    cargo hack check --each-feature --exclude-features cuda,metal --no-dev-deps -p sde-core -p cumulants -p lattice-phi4 -p score-nets -p lattice-diffusion
+    cargo hack check --each-feature --exclude-features cuda,metal -p sde-core -p cumulants -p lattice-phi4 -p score-nets -p lattice-diffusion
     cargo semver-checks --baseline-rev {{base}}
