@@ -140,8 +140,9 @@ impl Outcomes {
         let memory = peak.saturating_sub(CONSTANT) as f64 / bytes.max(1) as f64;
         assert!(memory <= FACTOR, "{peak} bytes of memory for files of {bytes}");
         self.memory = self.memory.max(memory);
-        *if found.is_ok() { &mut self.accepted } else { &mut self.refused } += 1;
-        found.ok()
+        let found = found.ok();
+        *if found.is_some() { &mut self.accepted } else { &mut self.refused } += 1;
+        found
     }
 
     /// Tells the figures.
