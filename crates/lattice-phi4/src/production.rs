@@ -158,6 +158,10 @@ impl Production {
     /// # Errors
     /// As [`equilibrium`](crate::equilibrium).
     pub fn equilibrium(action: &Phi4, configurations: usize, seed: u64) -> Result<Self, ProtocolError> {
+        // Of what was asked for, not of what that is rounded up to.
+        if configurations < 4 * CHAINS {
+            return Err(ProtocolError::TooFew { found: configurations, needed: 4 * CHAINS });
+        }
         Self::thermalised(&Solo, action, Run::equilibrium(configurations, seed))
     }
 
