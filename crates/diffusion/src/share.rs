@@ -16,9 +16,9 @@ use std::ops::Range;
 /// ```
 /// use diffusion::Share;
 ///
-/// let cut = |parts| (0..parts).map(|part| Share::of(1_000_000, 1, part, parts).map(|share| share.rows()));
+/// let cut = |parts| (0..parts).map(move |part| Share::of(1_000_000, 1, part, parts).map(|share| share.rows()));
 /// let thirds = cut(3).collect::<Result<Vec<_>, _>>()?;
-/// assert_eq!(thirds, [0..335_872, 335_872..667_648, 667_648..1_000_000]);
+/// assert_eq!(thirds, [0..333_824, 333_824..667_648, 667_648..1_000_000]);
 /// # Ok::<(), diffusion::ShareError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
