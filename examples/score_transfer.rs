@@ -142,7 +142,7 @@ fn work(args: &TransferArgs) -> Result<(), Failure> {
         along_size = along_size
             .markers(&format!("fitted there, κ = {hopping}"), &extents, &curves[0], &vec![0.0; extents.len()])
             .line(&format!("carried, κ = {hopping}"), &extents, &curves[1])
-            .line(&format!("Gaussian and the net, carried, κ = {hopping}"), &extents, &curves[2]);
+            .line(&format!("Gaussian and the net, κ = {hopping}"), &extents, &curves[2]);
     }
     progress.finish();
     Figure::grid(1, 2, vec![along_hopping, along_size]).save(&out.join("score_transfer.svg"))?;
