@@ -50,7 +50,7 @@ pub struct Evolution<'a, P: ?Sized, I> {
     grid: &'a TimeGrid,
     noise: Noise,
     block_values: usize,
-    first_row: usize,
+    first_row: Option<usize>,
     progress: Option<&'a (dyn Fn(usize) + Sync)>,
 }
 
@@ -81,7 +81,7 @@ where
 {
     /// `integrator` takes `process` along `grid` under `noise`.
     pub fn new(process: &'a P, integrator: &'a I, grid: &'a TimeGrid, noise: Noise) -> Self {
-        Self { process, integrator, grid, noise, block_values: 2 * LEAF, first_row: 0, progress: None }
+        Self { process, integrator, grid, noise, block_values: 2 * LEAF, first_row: None, progress: None }
     }
 
     /// Sets the size of a block in values, rows times sites; rounded up to whole leaves.
@@ -94,13 +94,13 @@ where
         self
     }
 
-    /// The rows are those from `row` on of a larger ensemble, and get their noise: see [`Share`](crate::Share).
+    /// The rows are those from `row` on of a larger ensemble, and get their noise: see [`Share`](crate::Share). There may be none.
     ///
     /// # Panics
     /// If the share does not begin with a pair of leaves.
     #[must_use]
     pub fn first_row(mut self, row: usize) -> Self {
-        self.first_row = row;
+        self.first_row = Some(row);
         self
     }
 
@@ -120,20 +120,22 @@ where
     /// If `x` is not contiguous in row-major order.
     pub fn run<T: Tally>(&self, mut x: ArrayViewMut2<'_, f64>, tally: &mut T) -> Result<(), EvolutionError> {
         let (rows, sites) = x.dim();
-        if x.is_empty() {
-            return Err(EvolutionError::Empty { rows, sites });
-        }
+        let first = match self.first_row {
+            Some(_) if rows == 0 && sites > 0 => return Ok(()),
+            _ if x.is_empty() => return Err(EvolutionError::Empty { rows, sites }),
+            first => first.unwrap_or(0),
+        };
         // An even number of leaves: rows may be evaluated in pairs, see `ScoreModel`.
         let leaves = 2 * Self::leaf_rows(sites);
         let block_rows = self.block_values.div_ceil(leaves * sites).max(1) * leaves;
-        assert!(self.first_row.is_multiple_of(leaves), "a share begins with whole leaves");
+        assert!(first.is_multiple_of(leaves), "a share begins with whole leaves");
         let values = x.as_slice_mut().expect("a batch is contiguous and row-major");
         for (wave, blocks) in values.chunks_mut(WAVE * block_rows * sites).enumerate() {
             let evolved: Vec<_> = blocks
                 .par_chunks_mut(block_rows * sites)
                 .enumerate()
                 .map(|(index, values)| {
-                    let first_row = self.first_row + (wave * WAVE + index) * block_rows;
+                    let first_row = first + (wave * WAVE + index) * block_rows;
                     self.run_block(values, sites, first_row, tally.block())
                 })
                 .collect();

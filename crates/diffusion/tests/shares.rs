@@ -21,12 +21,10 @@ fn backward(share: &Share, sites: usize) -> (CumulantFlow, Array2<f64>) {
     let rows = share.rows();
     let mut x = prior.draw_rows(&schedule, 1.0, rows.clone(), sites, &Noise::new(1, 0));
     let mut flow = CumulantFlow::every(&grid, 3);
-    if !rows.is_empty() {
-        Evolution::new(&process, &ChurnHeun::default(), &grid, Noise::new(1, 1))
-            .first_row(rows.start)
-            .run(x.view_mut(), &mut flow)
-            .unwrap();
-    }
+    Evolution::new(&process, &ChurnHeun::default(), &grid, Noise::new(1, 1))
+        .first_row(rows.start)
+        .run(x.view_mut(), &mut flow)
+        .unwrap();
     (flow, x)
 }
 

@@ -100,16 +100,14 @@ fn ensemble<P: Sync, I: Integrator<P> + Clone + Sync>(
         let progress = name.map(|name| Progress::new(name, rows.len() as u64, "trajectories"));
         let mut x = prior.draw_rows(&scheme.schedule, grid.start(), rows, 1, &start);
         let mut flow = CumulantFlow::every(grid, grid.len().div_ceil(MEASUREMENTS));
-        if !x.is_empty() {
-            Evolution::new(process, integrator, grid, noise)
-                .first_row(first)
-                .progress(&|rows| {
-                    if let Some(progress) = &progress {
-                        progress.advance(rows as u64);
-                    }
-                })
-                .run(x.view_mut(), &mut flow)?;
-        }
+        Evolution::new(process, integrator, grid, noise)
+            .first_row(first)
+            .progress(&|rows| {
+                if let Some(progress) = &progress {
+                    progress.advance(rows as u64);
+                }
+            })
+            .run(x.view_mut(), &mut flow)?;
         if let Some(progress) = progress {
             progress.finish();
         }

@@ -22,12 +22,10 @@ pub fn forward(setup: &Setup, trajectories: usize, stream: u64) -> Result<Vec<Fl
         let (first, start) = (rows.start, Noise::new(setup.seed, stream));
         let mut x = draw_rows(rows, 1, &start, |noise, x| model().fill(noise, x));
         let mut flow = CumulantFlow::every(&grid, 1);
-        if !x.is_empty() {
-            Evolution::new(&Forward(schedule), &ExactTransition::default(), &grid, noise)
-                .first_row(first)
-                .progress(&|rows| progress.advance(rows as u64))
-                .run(x.view_mut(), &mut flow)?;
-        }
+        Evolution::new(&Forward(schedule), &ExactTransition::default(), &grid, noise)
+            .first_row(first)
+            .progress(&|rows| progress.advance(rows as u64))
+            .run(x.view_mut(), &mut flow)?;
         progress.finish();
         Ok(Evolved { flow, end: x.into_raw_vec_and_offset().0 })
     })?;

@@ -161,11 +161,9 @@ mod tests {
         let grid = TimeGrid::uniform(0.0, 1.0, 3)?;
         let mut flow = CumulantFlow::every(&grid, 1);
         let mut x = Array2::zeros((rows.len(), 1));
-        if !rows.is_empty() {
-            Evolution::new(&process, &ExactTransition::default(), &grid, Noise::new(1, 0))
-                .first_row(rows.start)
-                .run(x.view_mut(), &mut flow)?;
-        }
+        Evolution::new(&process, &ExactTransition::default(), &grid, Noise::new(1, 0))
+            .first_row(rows.start)
+            .run(x.view_mut(), &mut flow)?;
         Ok(Evolved { flow, end: x.into_raw_vec_and_offset().0 })
     }
 

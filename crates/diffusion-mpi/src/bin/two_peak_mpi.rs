@@ -7,7 +7,6 @@
 use clap::{Parser, ValueEnum};
 use diffusion::{CumulantFlow, Evolution, FlowPoint, Prior, Share, draw_rows, gather_flow};
 use diffusion_mpi::World;
-use sde_core::ndarray::Array2;
 use sde_core::{
     ChurnHeun, Communicator, ExactTransition, Forward, Noise, Reverse, TimeGrid, TwoPeak, VarianceExpanding,
 };
@@ -93,37 +92,24 @@ fn measure(world: &World, options: &Options) -> Result<Vec<FlowPoint>, Box<dyn E
     let flow = match options.process {
         Process::Forward => {
             let grid = TimeGrid::uniform(0.0, 1.0, options.steps)?;
-            let x = draw_rows(rows, 1, &first, |noise, x| model.fill(noise, x));
+            let mut x = draw_rows(rows, 1, &first, |noise, x| model.fill(noise, x));
             let (process, rule) = (Forward(schedule), ExactTransition::default());
             let evolution = Evolution::new(&process, &rule, &grid, second).first_row(from);
-            gather_flow(
-                world,
-                &share,
-                evolve(x, CumulantFlow::every(&grid, 1), |x, flow| evolution.run(x.view_mut(), flow)),
-            )
+            let mut flow = CumulantFlow::every(&grid, 1);
+            let measured = evolution.run(x.view_mut(), &mut flow).map(|()| flow);
+            gather_flow(world, &share, measured)
         }
         Process::Backward => {
             let grid = TimeGrid::asinh(&schedule, 1.0, 0.0, 0.25, options.steps)?;
             let prior = Prior::Matched { kappa_2: model.cumulant(2) };
-            let x = prior.draw_rows(&schedule, 1.0, rows, 1, &first);
+            let mut x = prior.draw_rows(&schedule, 1.0, rows, 1, &first);
             let process = Reverse { schedule, score: model.score(schedule) };
             let rule = ChurnHeun::default();
             let evolution = Evolution::new(&process, &rule, &grid, second).first_row(from);
-            let flow = CumulantFlow::every(&grid, options.steps.div_ceil(20));
-            gather_flow(world, &share, evolve(x, flow, |x, flow| evolution.run(x.view_mut(), flow)))
+            let mut flow = CumulantFlow::every(&grid, options.steps.div_ceil(20));
+            let measured = evolution.run(x.view_mut(), &mut flow).map(|()| flow);
+            gather_flow(world, &share, measured)
         }
     }?;
     Ok(flow.points())
-}
-
-/// What is measured on these rows, of which there may be none where there are more processes than work.
-fn evolve<E>(
-    mut x: Array2<f64>,
-    mut flow: CumulantFlow,
-    run: impl FnOnce(&mut Array2<f64>, &mut CumulantFlow) -> Result<(), E>,
-) -> Result<CumulantFlow, E> {
-    if !x.is_empty() {
-        run(&mut x, &mut flow)?;
-    }
-    Ok(flow)
 }

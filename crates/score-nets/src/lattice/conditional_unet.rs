@@ -222,19 +222,14 @@ impl BatchSource for ConditionalBatches<'_> {
     }
 
     fn settings(&self) -> SourceSettings {
-        let parts: Vec<_> =
-            self.parts.iter().map(|(coordinate, part)| (coordinate, part.settings())).collect();
-        let joined = |of: fn(&SourceSettings) -> &str| {
-            parts.iter().map(|(_, settings)| of(settings)).collect::<Vec<_>>().join(" ")
-        };
+        let parts: Vec<_> = self.parts.iter().map(|(c, part)| (c, part.settings())).collect();
+        let config: Vec<_> = parts.iter().map(|(c, part)| (c, part.seed, &part.config)).collect();
+        let data: Vec<&str> = parts.iter().map(|(_, part)| part.data.as_str()).collect();
         SourceSettings {
             kind: "conditional_fields".into(),
             seed: parts[0].1.seed,
-            config: serde_json::json!(
-                parts.iter().map(|(c, settings)| (c, settings.seed, &settings.config)).collect::<Vec<_>>()
-            )
-            .to_string(),
-            data: joined(|settings| &settings.data),
+            config: serde_json::json!(config).to_string(),
+            data: data.join(" "),
         }
     }
 }
