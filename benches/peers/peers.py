@@ -34,14 +34,16 @@ SAMPLES = 1_000_000
 # A thousand resamples take half a minute and all cost the same.
 RESAMPLES = 20
 REPEATS = 3
+AT_LEAST = 0.3  # seconds
 POOL = ThreadPoolExecutor(THREADS)
 
 
 def best(units, work):
-    """Nanoseconds per unit, the best of a few repeats after one that does not count."""
+    """Nanoseconds per unit, the best of repeats after one that does not count, as many as our side takes."""
     work()
     times = []
-    for _ in range(REPEATS):
+    begin = time.perf_counter()
+    while len(times) < REPEATS or time.perf_counter() - begin < AT_LEAST:
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)

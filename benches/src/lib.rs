@@ -6,7 +6,7 @@ pub use lattice::{Perturbative, chains, hmc};
 
 use sde_core::ndarray::Array2;
 use sde_core::{Forward, Reverse, TimeGrid, TwoPeak, TwoPeakScore, VarianceExpanding};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The bench programs allocate as the project's other programs do.
 #[global_allocator]
@@ -50,12 +50,20 @@ pub fn spread(rows: usize) -> Array2<f64> {
     Array2::from_shape_fn((rows, 1), |(row, _)| (row % 97) as f64 / 12.0 - 4.0)
 }
 
-/// Nanoseconds per unit of work, the best of `repeats` runs of `work`.
+/// How long work of milliseconds is repeated at least: it depends on what the machine does beside it.
+const AT_LEAST: Duration = Duration::from_millis(300);
+
+/// Nanoseconds per unit of work, the best of at least `repeats` runs of `work` after one that does not count.
 pub fn best_of(repeats: usize, units: usize, mut work: impl FnMut()) -> f64 {
-    let once = |_| {
+    work();
+    let (begin, mut best) = (Instant::now(), Duration::MAX);
+    for run in 0.. {
+        if run >= repeats && begin.elapsed() > AT_LEAST {
+            break;
+        }
         let start = Instant::now();
         work();
-        start.elapsed().as_secs_f64() * 1e9 / units as f64
-    };
-    (0..repeats).map(once).fold(f64::INFINITY, f64::min)
+        best = best.min(start.elapsed());
+    }
+    best.as_secs_f64() * 1e9 / units as f64
 }

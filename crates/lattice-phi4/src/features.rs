@@ -21,7 +21,7 @@
 //! whatever the order. Two features belong to this mode alone: its score if no other mode mattered, and its coupling to the
 //! fluctuations of all others, `M sum_x y^2`.
 
-use crate::pairs::{PairFilter, PairTransform, flat, flat_mut};
+use crate::pairs::{PairFilter, flat, flat_mut};
 use crate::powers::{Store, powers};
 use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
@@ -131,12 +131,10 @@ fn normalised(mut v: Vec<f64>) -> Vec<f64> {
     v
 }
 
-/// Working memory for features of a pair of fields.
-#[derive(Clone, Debug)]
+/// Working memory for features of a pair of fields: the convolutions in them, one for each feature of a sum that joins vertices.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct FeatureSpace {
-    /// One for each feature of a sum that joins vertices.
-    filters: Vec<PairFilter>,
-    empty: PairFilter,
+    joined: Vec<Vec<Complex64>>,
 }
 
 /// Complex numbers that all features of a sum are evaluated on before the next ones: what they share stays in the cache of the
@@ -144,63 +142,66 @@ pub(crate) struct FeatureSpace {
 const BLOCK: usize = 256;
 
 impl FeatureSpace {
-    pub(crate) fn new(transform: &PairTransform) -> Self {
-        Self { filters: Vec::new(), empty: PairFilter::new(transform) }
-    }
-
-    /// The convolution in a feature, if there is one, left in filter number `place`.
-    fn join(&mut self, place: usize, feature: Feature, y: &[Complex64], lines: &Lines) -> Option<usize> {
+    /// The convolution in a feature, if there is one, left in place number `place`.
+    fn join(
+        &mut self,
+        place: usize,
+        feature: Feature,
+        y: &[Complex64],
+        lines: &Lines,
+        filter: &mut PairFilter,
+    ) -> Option<usize> {
         let Form::Joined { lines: number, legs, .. } = feature.form() else { return None };
-        if place == self.filters.len() {
-            self.filters.push(self.empty.clone());
-        }
-        let filter = &mut self.filters[place];
         powers(flat(y), legs, None, 1.0, Store::Replace, flat_mut(&mut filter.pair));
         filter.filter(lines.of(number));
+        if place == self.joined.len() {
+            self.joined.push(y.to_vec());
+        }
+        std::mem::swap(&mut filter.pair, &mut self.joined[place]);
         Some(place)
     }
 
-    /// Writes a feature of the pair `y` that is not of zero momentum alone.
+    /// Writes a feature of the pair `y` that is not of zero momentum alone in the place of the fields in `filter`.
     pub(crate) fn evaluate(
         &mut self,
         feature: Feature,
         y: &[Complex64],
         lines: &Lines,
-        out: &mut [Complex64],
+        filter: &mut PairFilter,
     ) {
-        let joined = self.join(0, feature, y, lines).map(|place| flat(&self.filters[place].pair));
-        powers(flat(y), feature.power(), joined, 1.0, Store::Replace, flat_mut(out));
+        let joined = self.join(0, feature, y, lines, filter).map(|place| flat(&self.joined[place]));
+        powers(flat(y), feature.power(), joined, 1.0, Store::Replace, flat_mut(&mut filter.pair));
     }
 
     /// `v^lines * y^legs` of joined feature number `place` of the last sum.
     pub(crate) fn joined(&self, place: usize) -> &[Complex64] {
-        &self.filters[place].pair
+        &self.joined[place]
     }
 
-    /// Writes the sum of features `c f` of the pair `y` that are not of zero momentum alone, and to `totals` the sum of each over
-    /// the sites.
+    /// Writes the sum of features `c f` of the pair `y` that are not of zero momentum alone in the place of the fields in `filter`,
+    /// and to `totals` the sum of each over the sites.
     pub(crate) fn sum(
         &mut self,
         features: &[(Feature, f64)],
         y: &[Complex64],
         lines: &Lines,
-        out: &mut [Complex64],
+        filter: &mut PairFilter,
         totals: &mut Vec<Complex64>,
     ) {
         let mut used = 0;
         let mut joined = Vec::with_capacity(features.len());
         for &(feature, _) in features {
-            let place = self.join(used, feature, y, lines);
+            let place = self.join(used, feature, y, lines, filter);
             used += usize::from(place.is_some());
             joined.push(place);
         }
         totals.clear();
         totals.resize(features.len(), Complex64::ZERO);
-        for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+        for (block, out) in filter.pair.chunks_mut(BLOCK).enumerate() {
             let here = block * BLOCK..block * BLOCK + out.len();
             out.fill(Complex64::ZERO);
             for ((&(feature, c), place), total) in features.iter().zip(&joined).zip(&mut *totals) {
-                let joined = place.map(|place| flat(&self.filters[place].pair[here.clone()]));
+                let joined = place.map(|place| flat(&self.joined[place][here.clone()]));
                 *total +=
                     powers(flat(&y[here.clone()]), feature.power(), joined, c, Store::Add, flat_mut(out));
             }
@@ -222,6 +223,7 @@ impl Feature {
 mod tests {
     use super::*;
     use crate::Lattice;
+    use crate::pairs::PairTransform;
     use sde_core::{Noise, NormalSource};
 
     #[test]
@@ -245,14 +247,14 @@ mod tests {
             ];
             let all: Vec<(Feature, f64)> =
                 all.concat().into_iter().zip(1..).map(|(f, i)| (f, 0.1 * f64::from(i))).collect();
-            let mut space = FeatureSpace::new(&transform);
-            let (mut sum, mut totals) = (y.clone(), Vec::new());
-            space.sum(&all, &y, &lines, &mut sum, &mut totals);
+            let (mut space, mut totals) = (FeatureSpace::default(), Vec::new());
+            space.sum(&all, &y, &lines, &mut filter, &mut totals);
+            let sum = filter.pair.clone();
             let mut exact = vec![Complex64::ZERO; sites];
             for (&(feature, c), total) in all.iter().zip(&totals) {
-                let mut one = y.clone();
-                space.evaluate(feature, &y, &lines, &mut one);
-                exact.iter_mut().zip(&one).for_each(|(sum, f)| *sum += f * c);
+                space.evaluate(feature, &y, &lines, &mut filter);
+                let one = &filter.pair;
+                exact.iter_mut().zip(one).for_each(|(sum, f)| *sum += f * c);
                 let expected: Complex64 = one.iter().sum();
                 assert!((total - expected).norm() < 1e-12 * one.iter().map(|f| f.norm()).sum::<f64>());
             }

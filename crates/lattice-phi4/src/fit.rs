@@ -424,7 +424,7 @@ impl Work {
         let (sites, n) = (fit.transform.sites(), fit.vectors());
         let (field, filter) = (vec![0.0; 2 * sites], PairFilter::new(&fit.transform));
         Self {
-            space: FeatureSpace::new(&fit.transform),
+            space: FeatureSpace::default(),
             means: Means::new(&fit.transform),
             modes: vec![filter.pair.clone(); n],
             products: vec![Complex64::ZERO; n * (n + 1) / 2 * sites],
@@ -479,14 +479,14 @@ impl Work {
             denoising[mode] = (phi - x * w) / (s2 * w);
         }
 
-        self.means.evaluate(&known[0], kernels, fit.potential);
+        self.means.evaluate(&known[0], kernels, fit.potential, &mut self.filter);
         sums.largest = sums.largest.max(self.means.largest());
         for (modes, &kind) in known[1..].iter_mut().zip(&fit.config.features) {
             if kind.is_of_zero_momentum() {
                 modes.fill(Complex64::ZERO);
                 modes[0] = self.means.at_zero(kind);
             } else {
-                self.space.evaluate(kind, self.means.y(), &kernels.lines, &mut self.filter.pair);
+                self.space.evaluate(kind, self.means.y(), &kernels.lines, &mut self.filter);
                 self.filter.forward();
                 modes.copy_from_slice(&self.filter.pair);
             }

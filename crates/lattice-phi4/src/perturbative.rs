@@ -143,8 +143,7 @@ impl Kernels {
 /// `y` of a pair of noised fields, and what the zero mode alone has to say.
 #[derive(Clone, Debug)]
 pub(crate) struct Means {
-    filter: PairFilter,
-    sites: f64,
+    y: Vec<Complex64>,
     /// `sum_x y_x` before `y` was bounded.
     pub(crate) total: Complex64,
     /// Score of the marginal distribution in the place of a feature, as modes are: times `sqrt(V)`.
@@ -156,45 +155,48 @@ pub(crate) struct Means {
 
 impl Means {
     pub(crate) fn new(transform: &PairTransform) -> Self {
-        let (filter, sites) = (PairFilter::new(transform), transform.sites() as f64);
+        let y = vec![Complex64::ZERO; transform.sites()];
         let [total, marginal, total_slope, marginal_slope] = [Complex64::ZERO; 4];
-        Self { filter, sites, total, marginal, total_slope, marginal_slope }
+        Self { y, total, marginal, total_slope, marginal_slope }
     }
 
-    /// Of a pair with modes `x`.
+    /// Of a pair with modes `x`; what is in `filter` is lost.
     pub(crate) fn evaluate(
         &mut self,
         x: &[Complex64],
         kernels: &Kernels,
         potential: Option<&ConstraintPotential>,
+        filter: &mut PairFilter,
     ) {
-        product(x, &kernels.legs, &mut self.filter.pair);
-        let slope = kernels.legs[0] * self.sites;
+        product(x, &kernels.legs, &mut filter.pair);
+        let sites = self.y.len() as f64;
+        let slope = kernels.legs[0] * sites;
         self.total_slope = Complex64::new(slope, slope);
         if let Some(potential) = potential {
-            let root = self.sites.sqrt();
+            let root = sites.sqrt();
             let (zero, s2) = (x[0] / root, kernels.noise * kernels.noise);
             let known = [zero.re, zero.im].map(|x| potential.posterior(x, kernels.noise));
             let pair = |of: fn(&ZeroModePosterior) -> f64| Complex64::new(of(&known[0]), of(&known[1]));
             let (precision, wiener) = (kernels.precision[0], kernels.wiener[0]);
-            self.filter.pair[0] = pair(|of| of.mean) * (kernels.scale / root);
+            filter.pair[0] = pair(|of| of.mean) * (kernels.scale / root);
             self.marginal = (pair(|of| of.score) + zero * precision) * (root / wiener);
             let slope = pair(|of| of.slope);
             self.total_slope = (Complex64::new(1.0, 1.0) + slope * s2) * kernels.scale;
             self.marginal_slope = (slope + Complex64::new(precision, precision)) / wiener;
         }
-        self.total = self.filter.pair[0] * self.sites;
-        self.filter.unscaled_inverse();
+        self.total = filter.pair[0] * sites;
+        filter.unscaled_inverse();
+        std::mem::swap(&mut self.y, &mut filter.pair);
     }
 
     /// `y`, scaled.
     pub(crate) fn y(&self) -> &[Complex64] {
-        &self.filter.pair
+        &self.y
     }
 
     /// Keeps `y` where it was seen: `|y| <= bound`.
     pub(crate) fn bound(&mut self, bound: f64) {
-        clamp(flat_mut(&mut self.filter.pair), bound);
+        clamp(flat_mut(&mut self.y), bound);
     }
 
     /// The largest `|y|`.
@@ -208,7 +210,7 @@ impl Means {
             Feature::Marginal => self.marginal,
             Feature::Background => {
                 let squares = squares(self.y());
-                Complex64::new(self.total.re * squares.re, self.total.im * squares.im) / self.sites
+                Complex64::new(self.total.re * squares.re, self.total.im * squares.im) / self.y.len() as f64
             }
             _ => unreachable!("these are fields"),
         }
@@ -330,9 +332,9 @@ impl<S: NoiseSchedule> PerturbativeScore<S> {
                 *factor *= sign(mean, x);
             }
             // phi and what is folded away.
-            evaluation.modes.load_scaled(x, factors, -mean);
+            evaluation.filter.load_scaled(x, factors, -mean);
             let trace = evaluation.score(self.model.potential.as_ref(), &prepared, traces);
-            evaluation.modes.store_scaled(out, factors);
+            evaluation.filter.store_scaled(out, factors);
             if let Some(divergence) = &mut divergence {
                 let rows = divergence.iter_mut().skip(2 * pair);
                 rows.zip([trace.re, trace.im]).for_each(|(d, trace)| *d = shrink * shrink * trace);
@@ -365,45 +367,45 @@ impl<S: NoiseSchedule> ScoreDivergence for PerturbativeScore<S> {
 /// Working memory of the score of a pair.
 #[derive(Debug)]
 struct Evaluation {
+    /// `phi + s z`, in the end the score.
+    filter: PairFilter,
+    /// `phi + s z` by mode.
+    modes: Vec<Complex64>,
     means: Means,
     space: FeatureSpace,
     totals: Vec<Complex64>,
-    /// The sum of the features.
-    sum: PairFilter,
-    /// `phi + s z`, in the end the score.
-    modes: PairFilter,
     traces: TraceSpace,
 }
 
 impl Evaluation {
     fn new(transform: &PairTransform) -> Self {
-        let filter = PairFilter::new(transform);
         Self {
+            filter: PairFilter::new(transform),
+            modes: vec![Complex64::ZERO; transform.sites()],
             means: Means::new(transform),
-            space: FeatureSpace::new(transform),
+            space: FeatureSpace::default(),
             totals: Vec::new(),
-            sum: filter.clone(),
-            modes: filter,
             traces: TraceSpace::new(transform),
         }
     }
 
-    /// Turns the pair in `self.modes` into its score, and returns the divergences of both fields if `traces` are there.
+    /// Turns the pair in `self.filter` into its score, and returns the divergences of both fields if `traces` are there.
     fn score(
         &mut self,
         potential: Option<&ConstraintPotential>,
         prepared: &Prepared,
         traces: Option<&TraceKernels>,
     ) -> Complex64 {
-        let Self { means, space, totals, sum, modes, traces: work } = self;
+        let Self { filter, modes, means, space, totals, traces: work } = self;
         let Prepared { kernels, linear, nonlinear, .. } = prepared;
         let mut trace = traces.map_or(Complex64::ZERO, TraceKernels::linear);
-        modes.forward();
+        filter.forward();
         if let Some(Nonlinear { fields, fields_at_zero, numbers, constant, bound, factors }) = nonlinear {
-            means.evaluate(&modes.pair, kernels, potential);
+            std::mem::swap(modes, &mut filter.pair);
+            means.evaluate(modes, kernels, potential, filter);
             means.bound(*bound);
-            space.sum(fields, means.y(), &kernels.lines, &mut sum.pair, totals);
-            let mut zero = Complex64::new(*constant, *constant) * -(sum.pair.len() as f64);
+            space.sum(fields, means.y(), &kernels.lines, filter, totals);
+            let mut zero = Complex64::new(*constant, *constant) * -(modes.len() as f64);
             zero += totals.iter().zip(fields_at_zero).map(|(total, c)| total * c).sum::<Complex64>();
             zero += numbers.iter().map(|(feature, c)| means.at_zero(*feature) * c).sum::<Complex64>();
             if let Some(of_traces) = traces {
@@ -419,13 +421,13 @@ impl Evaluation {
                     trace += found.others * c + found.zero * (at_zero * kernels.wiener[0]);
                 }
             }
-            sum.forward();
-            sum.pair[0] = zero;
-            modes.combine(linear, &sum.pair, factors);
+            filter.forward();
+            filter.pair[0] = zero;
+            filter.combine(factors, modes, linear);
         } else {
-            modes.scale(linear);
+            filter.scale(linear);
         }
-        modes.unscaled_inverse();
+        filter.unscaled_inverse();
         trace
     }
 }

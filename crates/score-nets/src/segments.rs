@@ -205,15 +205,17 @@ mod tests {
             Layers { w1, c1, w2, c2, w3, b3: 0.125 }
         }
 
-        /// Layer by layer, and the sum of the magnitudes of all terms: what rounding is relative to.
+        /// Layer by layer, and the sum of the magnitudes of all terms: what rounding is relative to. Near a kink of the first layer
+        /// the terms of its unit cancel, and what is left is rounding of the terms.
         fn answer(&self, x: f64) -> (f64, f64) {
             let leaky = |a: f64| a * slope(a);
-            let h: Vec<f64> =
-                self.w1.iter().zip(&self.c1).map(|(&w, c)| leaky(f64::from(w) * x + c)).collect();
+            let layer = self.w1.iter().zip(&self.c1).map(|(&w, c)| (f64::from(w) * x, c));
+            let h: Vec<(f64, f64)> = layer.map(|(a, c)| (leaky(a + c), a.abs() + c.abs())).collect();
             let mut answer = (0.125, 0.125);
             for ((row, c), &w3) in self.w2.chunks_exact(h.len()).zip(&self.c2).zip(&self.w3) {
-                let terms = row.iter().zip(&h).map(|(&w, h)| f64::from(w) * h);
-                let (sum, size) = terms.fold((*c, c.abs()), |(s, m), t| (s + t, m + t.abs()));
+                let terms =
+                    row.iter().zip(&h).map(|(&w, (h, size))| (f64::from(w) * h, f64::from(w).abs() * size));
+                let (sum, size) = terms.fold((*c, c.abs()), |(s, m), (t, size)| (s + t, m + size));
                 answer.0 += f64::from(w3) * leaky(sum);
                 answer.1 += f64::from(w3).abs() * size;
             }
