@@ -14,6 +14,14 @@ const SCHEDULE: fn() -> VarianceExpanding = || VarianceExpanding::new(10.0).unwr
 
 /// The backward process on some rows of an ensemble: what was measured, and where the rows end.
 fn backward(share: &Share, sites: usize) -> (CumulantFlow, Array2<f64>) {
+    backward_in_blocks(share, sites, None)
+}
+
+fn backward_in_blocks(
+    share: &Share,
+    sites: usize,
+    block_values: Option<usize>,
+) -> (CumulantFlow, Array2<f64>) {
     let (schedule, model) = (SCHEDULE(), TwoPeak::new(1.0, 0.25).unwrap());
     let process = Reverse { schedule, score: model.score(schedule) };
     let grid = TimeGrid::asinh(&schedule, 1.0, 0.0, 0.25, 6).unwrap();
@@ -21,10 +29,12 @@ fn backward(share: &Share, sites: usize) -> (CumulantFlow, Array2<f64>) {
     let rows = share.rows();
     let mut x = prior.draw_rows(&schedule, 1.0, rows.clone(), sites, &Noise::new(1, 0));
     let mut flow = CumulantFlow::every(&grid, 3);
-    Evolution::new(&process, &ChurnHeun::default(), &grid, Noise::new(1, 1))
-        .first_row(rows.start)
-        .run(x.view_mut(), &mut flow)
-        .unwrap();
+    let rule = ChurnHeun::default();
+    let mut evolution = Evolution::new(&process, &rule, &grid, Noise::new(1, 1)).first_row(rows.start);
+    if let Some(values) = block_values {
+        evolution = evolution.block_values(values);
+    }
+    evolution.run(x.view_mut(), &mut flow).unwrap();
     (flow, x)
 }
 
@@ -57,6 +67,27 @@ fn members_of_a_group_find_what_one_process_finds() {
             gather_flow(member, &share, Ok(backward(&share, 1).0)).unwrap()
         });
         assert!(found.iter().all(|found| *found == whole), "{rows} on {size}");
+    }
+}
+
+#[test]
+fn processes_threads_and_blocks_change_no_bit() {
+    let rows = 50_000;
+    let whole = backward(&Share::of(rows, 1, 0, 1).unwrap(), 1).0;
+    for (size, threads) in [1, 2, 4].into_iter().flat_map(|size| [1, 2, 3, 8].map(|threads| (size, threads)))
+    {
+        for block_values in [1, 1500, 1 << 20] {
+            let found = Threads::run(size, |member| {
+                let share = Share::of(rows, 1, member.rank(), member.size()).unwrap();
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let flow = pool.install(|| backward_in_blocks(&share, 1, Some(block_values)).0);
+                gather_flow(member, &share, Ok(flow)).unwrap()
+            });
+            assert!(
+                found.iter().all(|found| *found == whole),
+                "{size} x {threads}, blocks of {block_values}"
+            );
+        }
     }
 }
 

@@ -6,22 +6,23 @@ use lattice_phi4::{Lattice, Phi4, Run, Start};
 use sde_core::{Communicator, Threads};
 
 #[test]
-fn any_number_of_processes_makes_the_same_ensemble() {
+fn any_number_of_processes_and_threads_makes_the_same_ensemble() {
     let action = Phi4::new(Lattice::new(&[8, 8]).unwrap(), 0.25, 0.022).unwrap();
     for run in [Run::equilibrium(128, 3), Run::paper(37, Start::Hot, 3), Run::paper(37, Start::Cold, 3)] {
         let mut alone = run.begin(&action).unwrap();
         while alone.done() < alone.configurations() {
             alone.advance(&action).unwrap();
         }
-        for size in [1, 2, 3, 5] {
+        for (size, threads) in [1, 2, 3, 4, 5].into_iter().flat_map(|size| [1, 2, 3, 8].map(|n| (size, n))) {
             let found = Threads::run(size, |member| {
-                let mut production = run.begin_on(member, &action).unwrap();
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let mut production = pool.install(|| run.begin_on(member, &action).unwrap());
                 while production.done() < production.configurations() {
-                    production.advance_on(member, &action).unwrap();
+                    pool.install(|| production.advance_on(member, &action).unwrap());
                 }
                 production
             });
-            assert!(found.iter().all(|found| *found == alone), "{run:?} on {size}");
+            assert!(found.iter().all(|found| *found == alone), "{run:?} on {size} x {threads}");
         }
     }
 }

@@ -173,7 +173,7 @@ fn gradients_and_scores_do_not_depend_on_threads() {
 }
 
 #[test]
-fn any_number_of_processes_trains_the_same_net() {
+fn any_number_of_processes_and_threads_trains_the_same_net() {
     let (data, base) = (two_peak(200, 64, 1), two_peak_base());
     let trained = |member: &dyn Communicator| {
         let batches = FieldBatchesConfig { samples: 400, ..FieldBatchesConfig::default() };
@@ -182,9 +182,9 @@ fn any_number_of_processes_trains_the_same_net() {
         Trainer::new(start, source, settings(5, PEAK)).unwrap().on(member).train(&mut go_on).unwrap().net
     };
     let alone = trained(&Solo);
-    for size in [1, 2, 3, 4] {
-        let found = Threads::run(size, |member| trained(member));
-        assert!(found.iter().all(|net| *net == alone), "{size}");
+    for (size, threads) in [1, 2, 3, 4].into_iter().flat_map(|size| [1, 2, 3, 8].map(|n| (size, n))) {
+        let found = Threads::run(size, |member| in_a_pool(threads, || trained(member)));
+        assert!(found.iter().all(|net| *net == alone), "{size} x {threads}");
     }
 }
 
