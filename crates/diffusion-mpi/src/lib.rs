@@ -20,8 +20,9 @@
 //! them up in the order of their numbers. A process that fails or dies ends the job: the others are ended as well rather than
 //! left to wait.
 //!
-//! Two programs are built on this. `two_peak_mpi` runs the forward or the backward process of the two-peak model, `phi4_mpi` makes an
-//! ensemble of lattice fields, and leaves checkpoints from which any number of processes can go on.
+//! Three programs are built on this. `two_peak_mpi` runs the forward or the backward process of the two-peak model, `phi4_mpi` makes an
+//! ensemble of lattice fields, and `score_mpi` trains a net on one and samples from it; the last two leave checkpoints from which any
+//! number of processes can go on.
 
 mod job;
 mod world;
