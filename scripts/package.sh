@@ -15,7 +15,7 @@ outside=$(mktemp -d)
 trap 'rm -rf "$outside"' EXIT
 for crate in "${crates[@]}"; do
     case $crate in
-        cumulants) needs=(rand@0.9 rand_pcg@0.9 rand_distr@0.5 serde_json@1) ;;
+        cumulants) needs=(rand@0.9 rand_pcg@0.9 rand_distr@0.5) ;;
         score-nets) needs=(sde-core@$version rand_pcg@0.9) ;;
         lattice-diffusion) needs=(sde-core@$version) ;;
         *) needs=() ;;
