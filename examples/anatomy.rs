@@ -6,7 +6,7 @@
 
 use examples::two_peak::{CURVE_ORDERS, PAPER_STEPS, Scheme, default_grid, model, published_grid};
 use examples::{
-    Args, Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv,
+    Args, Corner, Curves, Failure, Figure, Panel, Results, Row, Unit, check_writable, conclude, run,
 };
 
 use diffusion::{Prior, law_flow};
@@ -99,7 +99,7 @@ fn convergence(args: &Args, name: &str, schedule: &Schedule) -> Result<[Panel; 2
     })?;
 
     let count: Vec<f64> = STEPS.iter().map(|&steps| steps as f64).collect();
-    let mut columns = vec![("steps".to_owned(), count.clone())];
+    let mut curves = Curves::over("steps", Unit::One, &count);
     let mut panels = [(0, "κ₂"), (3, "κ₈")].map(|(place, kappa)| {
         let title = format!("{name}: bias of {kappa}");
         let mut panel = Panel::new(&title, "steps", "|bias| in %")
@@ -118,12 +118,11 @@ fn convergence(args: &Args, name: &str, schedule: &Schedule) -> Result<[Panel; 2
     panels[1] = panels[1].clone().reference(0.199);
     for (sampler, biases) in &samplers {
         for (place, order) in CURVE_ORDERS.into_iter().enumerate() {
-            let values = biases.iter().map(|bias| bias[place]).collect();
-            columns.push((format!("{sampler}: kappa_{order} bias, %"), values));
+            let name = format!("{sampler}: kappa_{order} bias");
+            curves.push(&name, Unit::Percent, biases.iter().map(|bias| bias[place]));
         }
     }
-    let columns: Vec<(&str, &[f64])> = columns.iter().map(|(name, v)| (name.as_str(), &v[..])).collect();
-    write_csv(&args.common.out().join(format!("convergence_{}.csv", name.to_lowercase())), &columns)?;
+    curves.save(&args.common.out().join(format!("convergence_{}.csv", name.to_lowercase())))?;
     Ok(panels)
 }
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use cumulants::{GammaMethod, HermiteSeries, Moments, blocking, bootstrap_cumulants, jackknife_cumulants};
 use diffusion::Histogram;
 use examples::{
-    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, read_column,
-    run, write_csv,
+    Common, Corner, Curves, Failure, Figure, Options, Panel, Results, Row, Unit, check_writable, conclude,
+    read_column, run,
 };
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -116,10 +116,10 @@ fn block_panel(x: &[f64], gamma: f64, out: &Path) -> Result<Panel, Failure> {
         |of: &dyn Fn(&cumulants::BlockSize) -> f64| blocks.sizes.iter().map(of).collect::<Vec<f64>>();
     let (size, error) = (columns(&|s| s.size as f64), columns(&|s| s.error));
     let error_of_error = columns(&|s| s.error_of_error);
-    write_csv(
-        &out.join("blocks.csv"),
-        &[("size", &size), ("error", &error), ("its_error", &error_of_error)],
-    )?;
+    let mut curves = Curves::over("size", Unit::Measurements, &size);
+    curves.push("error", Unit::Data(1), &error);
+    curves.push("its_error", Unit::Data(1), &error_of_error);
+    curves.save(&out.join("blocks.csv"))?;
     let ends = [size[0], size[size.len() - 1]];
     let chosen = blocks.sizes[blocks.chosen];
     Ok(Panel::new("Error of the mean", "block size", "error")

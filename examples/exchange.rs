@@ -1,5 +1,5 @@
-//! Arrays, nets and tables to Python and back: `cargo run --release --example exchange`, then `python3 docs/exchange.py`, then
-//! `cargo run --release --example exchange -- --back`.
+//! Arrays, nets and tables to Python and back: `cargo run --release --example exchange`, then `python3 docs/net.py` and
+//! `python3 docs/exchange.py`, then `cargo run --release --example exchange -- --back`.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use cumulants::{PairwiseMoments, jackknife_cumulants};
 use diffusion::draw;
 use examples::{
-    Common, Failure, Options, Results, Row, check_writable, conclude, read_npz, run, write_csv, write_npz,
+    Common, Curves, Failure, Options, Results, Row, Unit, check_writable, conclude, read_npz, run, write_npz,
 };
 use lattice_phi4::{EnsembleReader, EnsembleWriter, Lattice, Phi4, Provenance, equilibrium};
 use ndarray::{Array1, Array2, ArrayD};
@@ -85,14 +85,12 @@ fn write(seed: u64, out: &Path) -> Result<(), Failure> {
     let x = Array2::from_shape_fn((81, 1), |(i, _)| (i as f64 - 40.0) / 20.0);
     let mut s = x.clone();
     score.score(x.view(), TIME, s.view_mut())?;
-    write_csv(&out.join("net.csv"), &[("x", &column(&x)), ("score", &column(&s))])?;
+    let mut curve = Curves::over("x", Unit::Data(1), &x);
+    curve.push("score", Unit::Data(-1), &s);
+    curve.save(&out.join("net.csv"))?;
 
     let results = results.setting("kappa_2", kappa_2).setting("noise_variance", TIME * TIME);
     conclude(results, out, "cumulants_tour")
-}
-
-fn column(x: &Array2<f64>) -> Vec<f64> {
-    x.iter().copied().collect()
 }
 
 /// Holds what came back against what went out.

@@ -8,8 +8,8 @@
 use cumulants::Estimate;
 use diffusion::{CumulantFlow, Evolution, FlowPoint, Prior, draw};
 use examples::{
-    Args, Colour, Corner, Failure, Figure, Panel, Progress, Results, Row, check_writable, conclude, run,
-    write_csv,
+    Args, Colour, Corner, Curves, Failure, Figure, Panel, Progress, Results, Row, Unit, check_writable,
+    conclude, run,
 };
 use sde_core::gaussian::{self, GaussianScore};
 use sde_core::{
@@ -58,7 +58,9 @@ fn follow(
     let times: Vec<f64> = (0..=400).map(|i| f64::from(i) / 400.0).collect();
     let forward: Vec<f64> = times.iter().map(|&t| gaussian::forward_variance(schedule, KAPPA_2, t)).collect();
     let file = |part: &str| args.common.out().join(format!("{}_{part}.csv", scheme.replace(' ', "_")));
-    write_csv(&file("forward"), &[("t", &times), ("kappa_2", &forward)])?;
+    let mut curves = Curves::over("t", Unit::Time, &times);
+    curves.push("kappa_2", Unit::Data(2), &forward);
+    curves.save(&file("forward"))?;
 
     let (low, high, here, there) = if scheme.ends_with("expanding") {
         (0.0, 30.0, Corner::TopLeft, Corner::TopRight)
@@ -97,10 +99,10 @@ fn follow(
         let value: Vec<f64> = measured.iter().map(|e| e.value).collect();
         let error: Vec<f64> = measured.iter().map(|e| e.error).collect();
         let scheme_value: Vec<f64> = points.iter().map(|p| recursion[p.step]).collect();
-        write_csv(
-            &file(if prior == Prior::Noise { "prior_noise" } else { "prior_matched" }),
-            &[("tau", &tau), ("kappa_2", &value), ("error", &error), ("scheme", &scheme_value)],
-        )?;
+        let mut curves = Curves::over("tau", Unit::Time, &tau);
+        curves.push_estimates("kappa_2", Unit::Data(2), &measured);
+        curves.push("scheme", Unit::Data(2), &scheme_value);
+        curves.save(&file(if prior == Prior::Noise { "prior_noise" } else { "prior_matched" }))?;
         let (first, second) =
             if prior == Prior::Noise { ("exact for the steps", "exact for no steps") } else { ("", "") };
         panel = panel

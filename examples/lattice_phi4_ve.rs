@@ -13,7 +13,8 @@ use examples::lattice::{
     forget, magnetisation_panel, noised, simulate, table, time_of,
 };
 use examples::{
-    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
+    Common, Corner, Curves, Failure, Figure, Options, Panel, Results, Row, Unit, check_writable, conclude,
+    run,
 };
 use lattice_phi4::{FieldPrior, Measurements, MinMax, Observable, Phi4, Primary, Probe};
 use ndarray::{Array2, s};
@@ -327,17 +328,12 @@ fn same_magnetisation(ensemble: &Ensemble, generated: &Measurements, target: &Ta
 }
 
 fn curves(path: &std::path::Path, flow: &Flow) -> Result<(), Failure> {
-    let mut columns =
-        vec![("t".to_owned(), flow.iter().map(|(noise, _)| time_of(*noise)).collect::<Vec<_>>())];
-    columns.push(("noise".into(), flow.iter().map(|(noise, _)| *noise).collect()));
+    let mut curves = Curves::over("t", Unit::Time, flow.iter().map(|(noise, _)| time_of(*noise)));
+    curves.push("noise", Unit::Lattice, flow.iter().map(|(noise, _)| noise));
     for (place, observable) in FOLLOWED.into_iter().enumerate() {
-        let name = observable.name();
-        columns.push((name.clone(), flow.iter().map(|(_, found)| found[place].value).collect()));
-        columns.push((format!("{name}_error"), flow.iter().map(|(_, found)| found[place].error).collect()));
+        curves.push_estimates(&observable.name(), Unit::Lattice, flow.iter().map(|(_, found)| found[place]));
     }
-    let columns: Vec<(&str, &[f64])> =
-        columns.iter().map(|(name, v)| (name.as_str(), v.as_slice())).collect();
-    Ok(write_csv(path, &columns)?)
+    Ok(curves.save(path)?)
 }
 
 /// Cumulants along the noise, in units of the target's; the second without the noise's own share.

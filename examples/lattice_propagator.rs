@@ -24,7 +24,7 @@ use examples::lattice::{
     simulate, time_of,
 };
 use examples::{
-    Colour, Corner, Failure, Figure, Panel, Results, Row, check_writable, conclude, run, write_csv,
+    Colour, Corner, Curves, Failure, Figure, Panel, Results, Row, Unit, check_writable, conclude, run,
 };
 use lattice_phi4::{FieldPrior, Phi4, SpectralScore, Spectrum};
 use ndarray::Array2;
@@ -224,18 +224,14 @@ impl Found<'_> {
     }
 
     fn save_curves(&self, path: &Path) -> Result<(), Failure> {
-        let split = |of: &[GammaEstimate]| of.iter().map(|g| (g.value, g.error)).unzip();
-        let mut columns: Vec<(String, Vec<f64>)> = vec![("p_squared".into(), self.p2.to_vec())];
-        let mut push = |name: &str, (value, error): (Vec<f64>, Vec<f64>)| {
-            columns.extend([(name.to_owned(), value), (format!("{name}_error"), error)]);
-        };
+        let mut curves = Curves::over("p_squared", Unit::Lattice, self.p2);
         for moment in &self.moments {
-            push(&format!("forward_{:.4}", moment.t), split(&moment.forward));
-            push(&format!("backward_{:.4}", moment.t), split(&moment.backward));
+            for (name, g) in [("forward", &moment.forward), ("backward", &moment.backward)] {
+                let name = format!("{name}_{:.4}", moment.t);
+                curves.push_estimates(&name, Unit::Lattice, g.iter().map(GammaEstimate::estimate));
+            }
         }
-        let columns: Vec<(&str, &[f64])> =
-            columns.iter().map(|(name, v)| (name.as_str(), v.as_slice())).collect();
-        Ok(write_csv(path, &columns)?)
+        Ok(curves.save(path)?)
     }
 
     /// Forward lines and backward dots; the zero mode has no place on a logarithmic axis.

@@ -10,7 +10,8 @@
 use cumulants::{ChainError, Estimate, GammaMethod};
 use examples::lattice::{Ensemble, Protocol, simulate};
 use examples::{
-    Common, Corner, Failure, Figure, Options, Panel, Results, Row, check_writable, conclude, run, write_csv,
+    Common, Corner, Curves, Failure, Figure, Options, Panel, Results, Row, Unit, check_writable, conclude,
+    run,
 };
 use lattice_phi4::{Lattice, Observable, Phi4, Primary};
 
@@ -103,16 +104,13 @@ fn work(args: &CriticalArgs) -> Result<(), Failure> {
         }
     }
     figure(&hopping, &scans).save(&out.join("critical.svg"))?;
-    let mut columns = vec![("hopping".to_owned(), hopping.clone())];
+    let mut curves = Curves::over("hopping", Unit::One, &hopping);
     for scan in &scans {
-        for (name, estimates) in [("binder", &scan.binder), ("susceptibility", &scan.susceptibility)] {
-            columns.push((format!("{name}_{}", scan.extent), estimates.iter().map(|e| e.value).collect()));
-            columns
-                .push((format!("{name}_{}_error", scan.extent), estimates.iter().map(|e| e.error).collect()));
-        }
+        let extent = scan.extent;
+        curves.push_estimates(&format!("binder_{extent}"), Unit::One, &scan.binder);
+        curves.push_estimates(&format!("susceptibility_{extent}"), Unit::Lattice, &scan.susceptibility);
     }
-    let columns: Vec<(&str, &[f64])> = columns.iter().map(|(n, v)| (n.as_str(), v.as_slice())).collect();
-    write_csv(&out.join("critical.csv"), &columns)?;
+    curves.save(&out.join("critical.csv"))?;
     conclude(results, out, "phi4_hmc")
 }
 

@@ -13,7 +13,7 @@ use examples::lattice::{
     CHECKPOINT, Ensemble, LatticeArgs, forget, magnetisation_panel, merge, simulate, simulate_shard, table,
 };
 use examples::{
-    Common, Corner, Failure, Figure, Options, Panel, Row, Shard, check_writable, conclude, run, write_csv,
+    Common, Corner, Curves, Failure, Figure, Options, Panel, Row, Shard, Unit, check_writable, conclude, run,
     write_json,
 };
 use lattice_phi4::{EnsembleWriter, Observable, Orbits, Phi4, Primary, Provenance, Verdict, propagator};
@@ -155,7 +155,10 @@ fn propagator_panel(action: &Phi4, ensemble: &Ensemble, out: &Path) -> Result<Pa
         g.push(found.value);
         error.push(found.error);
     }
-    write_csv(&out.join("propagator.csv"), &[("p_squared", &p2), ("G", &g), ("G_error", &error)])?;
+    let mut curve = Curves::over("p_squared", Unit::Lattice, &p2);
+    curve.push("G", Unit::Lattice, &g);
+    curve.push("G_error", Unit::Lattice, &error);
+    curve.save(&out.join("propagator.csv"))?;
     let inverse: Vec<f64> = g.iter().map(|g| 1.0 / g).collect();
     let errors: Vec<f64> = g.iter().zip(&error).map(|(g, e)| e / (g * g)).collect();
     Ok(Panel::new("Propagator", "p²", "1 / G(p)").markers("", &p2, &inverse, &errors))

@@ -8,8 +8,8 @@
 use cumulants::Estimate;
 use examples::lattice::{CHAINS, chain_cost, pilot_spectrum, scheduled};
 use examples::{
-    Colour, Common, Corner, Failure, Figure, Options, Panel, Progress, Results, Row, check_writable,
-    conclude, run, write_csv,
+    Colour, Common, Corner, Curves, Failure, Figure, Options, Panel, Progress, Results, Row, Unit,
+    check_writable, conclude, run,
 };
 use lattice_phi4::{Chains, FourierHmc, Hmc, Lattice, Leap, Phi4, Update, Wolff};
 
@@ -127,7 +127,7 @@ fn save(found: &[Slowing; 3], names: [&str; 3], out: &std::path::Path) -> Result
     };
     let mut slowing = panel("Autocorrelation", "τ_int of m², sweeps").y_range(0.5, 5e4);
     let mut cost = panel("Cost", "ms per independent configuration").y_range(1e-2, 1e3);
-    let mut columns: Vec<(String, Vec<f64>)> = vec![("L".into(), found[0].extents.clone())];
+    let mut curves = Curves::over("L", Unit::Lattice, &found[0].extents);
     for ((run, name), colour) in
         found.iter().zip(names).zip([Colour::Blue, Colour::Vermillion, Colour::Green])
     {
@@ -138,12 +138,9 @@ fn save(found: &[Slowing; 3], names: [&str; 3], out: &std::path::Path) -> Result
             slowing = slowing.markers(&format!("{name}, z = {z}"), &run.extents, &tau, &error).colour(colour);
         }
         cost = cost.markers(name, &run.extents, &run.cost, &vec![0.0; tau.len()]);
-        columns.push((format!("tau_int {name}"), tau));
-        columns.push((format!("tau_int error {name}"), error));
-        columns.push((format!("ms {name}"), run.cost.clone()));
+        curves.push_estimates(&format!("tau_int {name}"), Unit::Sweeps, &run.tau);
+        curves.push(&format!("cost {name}"), Unit::Milliseconds, &run.cost);
     }
     Figure::grid(1, 2, vec![slowing, cost]).save(&out.join("slowing_down.svg"))?;
-    let columns: Vec<(&str, &[f64])> = columns.iter().map(|(n, v)| (n.as_str(), v.as_slice())).collect();
-    write_csv(&out.join("slowing_down.csv"), &columns)?;
-    Ok(())
+    Ok(curves.save(&out.join("slowing_down.csv"))?)
 }

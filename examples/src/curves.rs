@@ -1,6 +1,10 @@
-//! Curves as CSV: one column each, for any plotting program.
+//! Curves as CSV: one column each, with its unit, for any plotting program.
 
+use std::borrow::Borrow;
+use std::fmt;
 use std::path::Path;
+
+use cumulants::Estimate;
 
 use crate::atomic::{FileError, write_atomically};
 
@@ -24,62 +28,183 @@ pub enum CurveError {
     File(#[from] FileError),
 }
 
-/// Writes a header of names and one line per point, all of it or nothing.
+/// The unit of a column, by the name that it has in a file and in `docs/files.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A pure number: `1`.
+    One,
+    /// Per cent: `%`.
+    Percent,
+    /// `diffusion time`, which ends with that of the schedule.
+    Time,
+    /// A power of that of the samples: `data`, `data^2`.
+    Data(i32),
+    /// A power of the lattice spacing: `lattice units`.
+    Lattice,
+    /// Numbers of `measurements`.
+    Measurements,
+    /// Numbers of `sweeps`.
+    Sweeps,
+    /// Milliseconds of wall-clock time: `ms`.
+    Milliseconds,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One => f.write_str("1"),
+            Self::Percent => f.write_str("%"),
+            Self::Time => f.write_str("diffusion time"),
+            Self::Data(1) => f.write_str("data"),
+            Self::Data(power) => write!(f, "data^{power}"),
+            Self::Lattice => f.write_str("lattice units"),
+            Self::Measurements => f.write_str("measurements"),
+            Self::Sweeps => f.write_str("sweeps"),
+            Self::Milliseconds => f.write_str("ms"),
+        }
+    }
+}
+
+/// The curves of a file: a comment with the units, a header of names, one line per point.
 ///
 /// Numbers have the fewest digits that read back the same; those that are not finite are written as `NaN`, `inf`
 /// and `-inf`, as NumPy and pandas read them, because the curve of a net that diverged is worth keeping.
 ///
-/// # Errors
-/// [`CurveError::Length`] for columns of different lengths, [`CurveError::File`] if the file cannot be written, with
-/// an earlier file left as it was.
-///
 /// ```
+/// use examples::{Curves, Unit};
+///
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("kappa.csv");
-/// examples::write_csv(&path, &[("t", &[0.0, 0.5]), ("kappa_2", &[1.0625, 1e-20])])?;
-/// assert_eq!(std::fs::read_to_string(&path)?, "t,kappa_2\n0.0,1.0625\n0.5,1e-20\n");
+/// let mut curves = Curves::over("t", Unit::Time, [0.0, 0.5]);
+/// curves.push("kappa_2", Unit::Data(2), [1.0625, 1e-20]);
+/// curves.save(&path)?;
+/// let written = std::fs::read_to_string(&path)?;
+/// assert_eq!(written, "# units: diffusion time, data^2\nt,kappa_2\n0.0,1.0625\n0.5,1e-20\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn write_csv(path: &Path, columns: &[(&str, &[f64])]) -> Result<(), CurveError> {
-    let expected = columns.first().map_or(0, |(_, column)| column.len());
-    if let Some((name, column)) = columns.iter().find(|(_, column)| column.len() != expected) {
-        let (name, path) = ((*name).to_owned(), path.display().to_string());
-        return Err(CurveError::Length { name, path, expected, found: column.len() });
+#[derive(Clone, Debug)]
+pub struct Curves {
+    columns: Vec<Column>,
+}
+
+#[derive(Clone, Debug)]
+struct Column {
+    name: String,
+    unit: Unit,
+    values: Vec<f64>,
+}
+
+impl Curves {
+    /// Curves over these points.
+    pub fn over(name: &str, unit: Unit, points: impl IntoIterator<Item: Borrow<f64>>) -> Self {
+        let mut curves = Self { columns: Vec::new() };
+        curves.push(name, unit, points);
+        curves
     }
-    write_atomically(path, |out| {
-        let mut table = csv::Writer::from_writer(out);
-        table.write_record(columns.iter().map(|(name, _)| name))?;
-        for point in 0..expected {
-            table.serialize(columns.iter().map(|(_, column)| column[point]).collect::<Vec<_>>())?;
+
+    /// Adds a column.
+    pub fn push(&mut self, name: &str, unit: Unit, values: impl IntoIterator<Item: Borrow<f64>>) {
+        let values = values.into_iter().map(|value| *value.borrow()).collect();
+        self.columns.push(Column { name: name.into(), unit, values });
+    }
+
+    /// Adds a column, and one called `NAME_error` behind it.
+    pub fn push_estimates(
+        &mut self,
+        name: &str,
+        unit: Unit,
+        estimates: impl IntoIterator<Item: Borrow<Estimate>>,
+    ) {
+        let (values, errors): (Vec<f64>, Vec<f64>) =
+            estimates.into_iter().map(|estimate| (estimate.borrow().value, estimate.borrow().error)).unzip();
+        self.push(name, unit, values);
+        self.push(&format!("{name}_error"), unit, errors);
+    }
+
+    /// Writes the file, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`CurveError::Length`] for columns of different lengths, [`CurveError::File`] if the file cannot be written, with
+    /// an earlier file left as it was.
+    pub fn save(&self, path: &Path) -> Result<(), CurveError> {
+        let expected = self.columns[0].values.len();
+        if let Some(column) = self.columns.iter().find(|column| column.values.len() != expected) {
+            let (name, path) = (column.name.clone(), path.display().to_string());
+            return Err(CurveError::Length { name, path, expected, found: column.values.len() });
         }
-        table.flush()
-    })?;
-    Ok(())
+        write_atomically(path, |out| {
+            let units: Vec<String> = self.columns.iter().map(|column| column.unit.to_string()).collect();
+            writeln!(out, "# units: {}", units.join(", "))?;
+            let mut table = csv::Writer::from_writer(out);
+            table.write_record(self.columns.iter().map(|column| &column.name))?;
+            for point in 0..expected {
+                table
+                    .serialize(self.columns.iter().map(|column| column.values[point]).collect::<Vec<_>>())?;
+            }
+            table.flush()
+        })?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read_column;
 
     #[test]
     fn numbers_read_back_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("curve.csv");
         let numbers = [0.1 + 0.2, -1.0 / 3.0, 5e-324, f64::MAX, f64::INFINITY];
-        write_csv(&path, &[("numbers, all", &numbers), ("again", &numbers)]).unwrap();
-        let mut table = csv::Reader::from_path(&path).unwrap();
-        assert_eq!(table.headers().unwrap(), vec!["numbers, all", "again"]);
-        let rows: Vec<(f64, f64)> = table.deserialize().map(Result::unwrap).collect();
-        assert_eq!(rows, numbers.map(|number| (number, number)));
+        let mut curves = Curves::over("numbers, all", Unit::One, numbers);
+        curves.push("again", Unit::Data(1), numbers);
+        curves.save(&path).unwrap();
+        for column in ["numbers, all", "again"] {
+            assert_eq!(read_column(&path, column, 5).unwrap(), numbers);
+        }
+    }
+
+    #[test]
+    fn every_column_has_its_unit_in_the_line_above_the_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("curve.csv");
+        let mut curves = Curves::over("t", Unit::Time, &[1.0]);
+        curves.push_estimates("kappa_4", Unit::Data(4), [Estimate { value: -2.0, error: 0.5 }]);
+        curves.push("cost", Unit::Milliseconds, [3.0]);
+        curves.save(&path).unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = written.lines().collect();
+        assert_eq!(lines[0], "# units: diffusion time, data^4, data^4, ms");
+        assert_eq!(lines[1..], ["t,kappa_4,kappa_4_error,cost", "1.0,-2.0,0.5,3.0"]);
+    }
+
+    #[test]
+    fn every_unit_is_explained() {
+        let page = include_str!("../../docs/files.md");
+        for unit in [
+            Unit::One,
+            Unit::Percent,
+            Unit::Time,
+            Unit::Data(1),
+            Unit::Lattice,
+            Unit::Measurements,
+            Unit::Sweeps,
+            Unit::Milliseconds,
+        ] {
+            assert!(page.lines().any(|line| line.starts_with(&format!("| `{unit}`"))), "{unit}");
+        }
     }
 
     #[test]
     fn ragged_columns_are_refused_and_the_earlier_file_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("curve.csv");
-        write_csv(&path, &[("t", &[1.0])]).unwrap();
-        let error = write_csv(&path, &[("t", &[1.0, 2.0]), ("kappa_4", &[1.0])]).unwrap_err();
+        Curves::over("t", Unit::Time, [1.0]).save(&path).unwrap();
+        let mut ragged = Curves::over("t", Unit::Time, [1.0, 2.0]);
+        ragged.push("kappa_4", Unit::Data(4), [1.0]);
+        let error = ragged.save(&path).unwrap_err();
         assert!(error.to_string().contains("`kappa_4`"), "{error}");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "t\n1.0\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "# units: diffusion time\nt\n1.0\n");
     }
 }

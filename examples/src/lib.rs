@@ -54,7 +54,7 @@ pub use atomic::{FileError, check_writable, write_json};
 pub use bracket::bracket;
 pub use column::read_column;
 pub use conclude::conclude;
-pub use curves::{CurveError, write_csv};
+pub use curves::{CurveError, Curves, Unit};
 pub use failure::{Failure, chain, run};
 pub use figure::{Colour, Corner, Figure, Panel};
 pub use npz::{NpzError, read_npz, write_npz};

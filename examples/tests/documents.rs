@@ -139,6 +139,14 @@ fn cargo(words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// How many other crates come along with one.
+fn brought(name: &str, options: &[&str]) -> usize {
+    let tree = ["tree", "--offline", "-p", name, "-e", "normal", "--prefix", "none"];
+    let tree = cargo(&[&tree, options].concat());
+    let crates: BTreeSet<&str> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    crates.len() - 1
+}
+
 #[test]
 fn readmes_say_how_many_crates_come_along() {
     let overview = fs::read_to_string(root().join("README.md")).unwrap();
@@ -149,13 +157,36 @@ fn readmes_say_how_many_crates_come_along() {
         ("score-nets", "score-nets"),
         ("lattice-diffusion", "diffusion"),
     ] {
-        let tree = cargo(&["tree", "--offline", "-p", name, "-e", "normal", "--prefix", "none"]);
-        let crates: BTreeSet<&str> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
-        let others = crates.len() - 1;
+        let others = brought(name, &[]);
         let readme = fs::read_to_string(root().join("crates").join(folder).join("README.md")).unwrap();
         assert!(readme.contains(&format!("Brings {others} other crates.")), "{name} brings {others}");
         let row = overview.lines().find(|line| line.starts_with(&format!("| [`{name}`]"))).unwrap();
         assert!(row.ends_with(&format!("| {others} |")), "{name} brings {others}: {row}");
+    }
+}
+
+#[test]
+fn a_lattice_without_files_brings_fewer_than_forty_crates() {
+    let others = brought("lattice-phi4", &["--no-default-features"]);
+    assert!(others < 40, "{others}");
+    for (page, says) in [
+        ("README.md", format!("without its feature `files`, which reads and writes them, brings {others}.")),
+        ("crates/lattice-phi4/README.md", format!("reads and writes files, it brings {others}:")),
+        ("docs/crates/lattice-phi4.md", format!("Without it {others} other crates come along")),
+    ] {
+        assert!(fs::read_to_string(root().join(page)).unwrap().contains(&says), "{page}: {says}");
+    }
+}
+
+/// They are doctests, and `scripts/package.sh` runs them outside the workspace.
+#[test]
+fn the_example_of_a_readme_has_at_most_fifteen_lines() {
+    for folder in ["sde-core", "cumulants", "lattice-phi4", "score-nets", "diffusion"] {
+        let readme = fs::read_to_string(root().join("crates").join(folder).join("README.md")).unwrap();
+        let examples: Vec<&str> = readme.split("```rust\n").skip(1).collect();
+        let [example] = examples[..] else { panic!("{folder} has {} examples", examples.len()) };
+        let lines = example.lines().take_while(|line| *line != "```").count();
+        assert!(lines <= 15, "{folder}: {lines} lines");
     }
 }
 

@@ -32,6 +32,9 @@
 //! **Sampling.** A [`FieldPrior`] is where the backward process starts, [`Ancestral`] its step with the posterior variance of
 //! every mode. A [`PathSampler`] draws fields that way and weighs them, so that they are exact whatever the score, or proposes them to
 //! [`Chains`] of other updates ([`PathSampler::refresh`]); [`PathCosts`] say where its steps should go.
+//!
+//! **Files.** All that reads and writes files needs the feature `files`, on by default: [`EnsembleWriter`], [`EnsembleReader`],
+//! [`EnsembleFields`], [`FittedScore`], and of a [`Production`] what saves, resumes and merges.
 
 mod ancestral;
 mod certificate;
@@ -39,12 +42,10 @@ mod cluster;
 mod constraint_potential;
 mod domain_score;
 mod dual_averaging;
-mod ensemble;
-mod ensemble_error;
-mod ensemble_fields;
 mod feature_traces;
 mod features;
 mod field_prior;
+#[cfg(feature = "files")]
 mod files;
 mod fit;
 mod fourier;
@@ -53,10 +54,8 @@ mod hmc;
 mod kernel;
 mod lattice;
 mod measurements;
-mod merge;
 mod metropolis;
 mod min_max;
-mod npy;
 mod observable;
 mod orbits;
 mod overrelaxation;
@@ -72,8 +71,6 @@ mod production;
 mod propagator;
 mod protocol;
 mod rows;
-mod score_file;
-mod sealed;
 mod spectrum;
 mod sums;
 mod transfer;
@@ -86,22 +83,22 @@ pub use cluster::{SwendsenWang, Wolff};
 pub use constraint_potential::{ConstraintPotential, ZeroModePosterior};
 pub use domain_score::{DomainError, DomainScore};
 pub use dual_averaging::DualAveraging;
-pub use ensemble::{EnsembleMetadata, EnsembleReader, EnsembleWriter, Provenance};
-pub use ensemble_error::EnsembleError;
-pub use ensemble_fields::EnsembleFields;
 pub use features::Feature;
 pub use field_prior::FieldPrior;
+#[cfg(feature = "files")]
+pub use files::{
+    EnsembleError, EnsembleFields, EnsembleMetadata, EnsembleReader, EnsembleWriter, FittedScore, MergeError,
+    NpyError, Provenance, ScoreFileError,
+};
 pub use fit::{FitConfig, FitError};
 pub use fourier::{FieldTransform, TransformScratch};
 pub use fourier_hmc::FourierHmc;
 pub use hmc::{Hmc, Leap};
 pub use lattice::{Lattice, LatticeError};
 pub use measurements::{Measurements, Primary};
-pub use merge::MergeError;
 pub use metropolis::Metropolis;
 pub use min_max::{MinMax, MinMaxError};
 pub use ndarray;
-pub use npy::NpyError;
 pub use observable::{Observable, Probe};
 pub use orbits::Orbits;
 pub use overrelaxation::Overrelaxation;
@@ -112,7 +109,6 @@ pub use phi4::{Couplings, KineticCouplings, Phi4, Phi4Error};
 pub use production::{Production, Run};
 pub use propagator::{propagator, two_point_function};
 pub use protocol::{ProtocolError, Simulation, Start, equilibrium, paper};
-pub use score_file::{FittedScore, ScoreFileError};
 pub use spectrum::{SpectralScore, Spectrum, SpectrumError};
 pub use transfer::TransferError;
 pub use update::{Chains, Draws, Report, Summary, Update, pieces};

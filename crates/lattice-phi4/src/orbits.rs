@@ -58,7 +58,7 @@ impl Orbits {
 
     /// Number of orbits of a lattice, without finding them: a folded coordinate has `L/2 + 1` values, and `k` axes of
     /// equal extent have multisets of them, `(L/2 + k)! / ((L/2)! k!)`.
-    pub(crate) fn count(lattice: &Lattice) -> usize {
+    pub fn count(lattice: &Lattice) -> usize {
         let extents = lattice.extents();
         let of_axis = |axis: usize| {
             let before = extents[..axis].iter().filter(|&&extent| extent == extents[axis]).count();

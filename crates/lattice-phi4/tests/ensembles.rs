@@ -1,4 +1,5 @@
 //! Ensembles on disk: what is written is what NumPy would write, and damaged files are refused.
+#![cfg(feature = "files")]
 
 #[path = "hostile/sealed.rs"]
 mod sealed;

@@ -1,4 +1,5 @@
 //! Ensembles that are stopped, resumed and damaged.
+#![cfg(feature = "files")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "hostile/sealed.rs"]

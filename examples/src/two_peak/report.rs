@@ -6,7 +6,7 @@ use cumulants::{Controlled, Estimate};
 use diffusion::{ControlledPoint, FlowPoint, LawPoint};
 
 use super::model;
-use crate::{Failure, Row, write_csv};
+use crate::{CurveError, Curves, Row, Unit};
 
 /// The orders that are reported: the odd ones vanish.
 pub const CURVE_ORDERS: [usize; 4] = [2, 4, 6, 8];
@@ -42,51 +42,46 @@ pub fn law_cumulants(point: &LawPoint) -> [Estimate; 8] {
 /// Writes the moments and cumulants of a law along a chain to a CSV file.
 ///
 /// # Errors
-/// [`CurveError`](crate::CurveError) if it cannot be written.
-pub fn law_file(path: &Path, points: &[LawPoint]) -> Result<(), Failure> {
-    let mut columns = vec![("t".to_owned(), points.iter().map(|p| p.time).collect::<Vec<f64>>())];
+/// [`CurveError`] if it cannot be written.
+pub fn law_file(path: &Path, points: &[LawPoint]) -> Result<(), CurveError> {
+    let mut curves = Curves::over("t", Unit::Time, points.iter().map(|p| p.time));
     for order in CURVE_ORDERS {
-        columns.push((format!("mu_{order}"), points.iter().map(|p| p.moments[order - 1]).collect()));
-        columns.push((format!("kappa_{order}"), points.iter().map(|p| p.cumulants[order - 1]).collect()));
+        let unit = Unit::Data(order as i32);
+        curves.push(&format!("mu_{order}"), unit, points.iter().map(|p| p.moments[order - 1]));
+        curves.push(&format!("kappa_{order}"), unit, points.iter().map(|p| p.cumulants[order - 1]));
     }
-    write_columns(path, &columns)
+    curves.save(path)
 }
 
 /// Writes the moments and cumulants of a flow, with errors, to a CSV file.
 ///
 /// # Errors
-/// [`CurveError`](crate::CurveError) if it cannot be written.
-pub fn curve_file(path: &Path, points: &[FlowPoint]) -> Result<(), Failure> {
-    let mut columns = vec![("t".to_owned(), points.iter().map(|p| p.time).collect::<Vec<f64>>())];
+/// [`CurveError`] if it cannot be written.
+pub fn curve_file(path: &Path, points: &[FlowPoint]) -> Result<(), CurveError> {
+    let mut curves = Curves::over("t", Unit::Time, points.iter().map(|p| p.time));
     for order in CURVE_ORDERS {
-        let pick = |of: &dyn Fn(&FlowPoint) -> f64| points.iter().map(of).collect();
-        columns.push((format!("mu_{order}"), pick(&|p| p.moments[order - 1].value)));
-        columns.push((format!("mu_{order}_error"), pick(&|p| p.moments[order - 1].error)));
-        columns.push((format!("kappa_{order}"), pick(&|p| p.cumulants[order - 1].value)));
-        columns.push((format!("kappa_{order}_error"), pick(&|p| p.cumulants[order - 1].error)));
+        let unit = Unit::Data(order as i32);
+        curves.push_estimates(&format!("mu_{order}"), unit, points.iter().map(|p| p.moments[order - 1]));
+        curves.push_estimates(&format!("kappa_{order}"), unit, points.iter().map(|p| p.cumulants[order - 1]));
     }
-    write_columns(path, &columns)
+    curves.save(path)
 }
 
 /// Writes cumulants with control variates, their errors, and by what factor the variance is reduced.
 ///
 /// # Errors
-/// [`CurveError`](crate::CurveError) if it cannot be written.
-pub fn controlled_file(path: &Path, points: &[ControlledPoint]) -> Result<(), Failure> {
-    let mut columns = vec![("t".to_owned(), points.iter().map(|p| p.time).collect::<Vec<f64>>())];
+/// [`CurveError`] if it cannot be written.
+pub fn controlled_file(path: &Path, points: &[ControlledPoint]) -> Result<(), CurveError> {
+    let mut curves = Curves::over("t", Unit::Time, points.iter().map(|p| p.time));
     for order in CURVE_ORDERS {
-        let pick = |of: &dyn Fn(&Controlled) -> f64| {
-            points.iter().map(|point| of(&point.cumulants[order - 1])).collect()
-        };
-        columns.push((format!("kappa_{order}"), pick(&|c| c.estimate.value)));
-        columns.push((format!("kappa_{order}_error"), pick(&|c| c.estimate.error)));
-        columns.push((format!("kappa_{order}_reduction"), pick(&Controlled::variance_reduction)));
+        let unit = Unit::Data(order as i32);
+        let controlled = || points.iter().map(|point| &point.cumulants[order - 1]);
+        curves.push_estimates(&format!("kappa_{order}"), unit, controlled().map(|c| c.estimate));
+        curves.push(
+            &format!("kappa_{order}_reduction"),
+            Unit::One,
+            controlled().map(Controlled::variance_reduction),
+        );
     }
-    write_columns(path, &columns)
-}
-
-fn write_columns(path: &Path, columns: &[(String, Vec<f64>)]) -> Result<(), Failure> {
-    let columns: Vec<(&str, &[f64])> =
-        columns.iter().map(|(name, v)| (name.as_str(), v.as_slice())).collect();
-    Ok(write_csv(path, &columns)?)
+    curves.save(path)
 }

@@ -1,6 +1,6 @@
 //! Ensembles on disk, read in any order: for training on sets larger than memory.
 
-use crate::npy::Number;
+use super::npy::Number;
 use crate::{EnsembleError, EnsembleMetadata, EnsembleReader, Lattice};
 use sde_core::Configurations;
 use sha2::{Digest, Sha256};

@@ -7,8 +7,8 @@
 //! What is read is checked beyond the digest, which anybody can compute: a model has as many coefficients as it has features
 //! and momenta, and all of them are finite.
 
-use crate::files::replace;
-use crate::sealed::{Broken, seal, unseal};
+use super::replacement::replace;
+use super::sealed::{Broken, seal, unseal};
 use crate::{Couplings, Feature, Lattice, Orbits, PerturbativeModel, Phi4};
 use serde::{Deserialize, Serialize};
 use std::fs;

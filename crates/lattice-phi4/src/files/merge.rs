@@ -1,6 +1,6 @@
 //! Shards of a run become the whole.
 
-use crate::production::State;
+use super::saved_production::State;
 use crate::{EnsembleError, Phi4, Production, Run};
 use std::path::{Path, PathBuf};
 

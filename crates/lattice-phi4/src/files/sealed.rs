@@ -5,7 +5,7 @@
 //!                       ^ from here on
 //! ```
 
-use crate::ensemble::hexadecimal;
+use super::ensemble::hexadecimal;
 use sha2::{Digest, Sha256};
 
 /// What follows the digest.

@@ -8,10 +8,10 @@
 //!
 //! Sets larger than memory are written and read in slabs of configurations, or read in any order by [`EnsembleFields`].
 
-use crate::ensemble_fields::{EnsembleFields, Fingerprint};
-use crate::files::{Replacement, replace};
-use crate::npy::{Header, Number, read_header, write_header};
-use crate::sealed::{Broken, seal, unseal};
+use super::ensemble_fields::{EnsembleFields, Fingerprint};
+use super::npy::{Header, Number, read_header, write_header};
+use super::replacement::{Replacement, replace};
+use super::sealed::{Broken, seal, unseal};
 use crate::{EnsembleError, Lattice};
 use ndarray::Array2;
 use sde_core::Batch;
