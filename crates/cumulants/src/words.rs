@@ -106,20 +106,19 @@ mod tests {
     use super::Words;
     use rand::{RngCore, SeedableRng};
 
-    /// All probabilities of a small binomial law, to four standard deviations of 100 000 draws.
+    /// All probabilities of a few binomial laws.
     #[test]
     fn binomial_law() {
-        let (draws, mut words) = (100_000, Words::from_rng(&mut rand_pcg::Pcg64::seed_from_u64(3)));
+        let test = testing::Comparisons::of(91);
+        let mut rng = rand_pcg::Pcg64::seed_from_u64(testing::seed(3));
+        let (draws, mut words) = (200_000, Words::from_rng(&mut rng));
         for (trials, wins, of) in [(4, 1, 2), (4, 1, 3), (4, 5, 7), (70, 3, 1000), (4, 0, 5)] {
             let mut found = vec![0; trials + 1];
             (0..draws).for_each(|_| found[words.binomial(trials, wins, of)] += 1);
             let p = wins as f64 / of as f64;
             let mut probability = (1.0 - p).powi(trials as i32);
             for (successes, &count) in found.iter().enumerate() {
-                let sigma = (probability * (1.0 - probability) / f64::from(draws)).sqrt();
-                let frequency = f64::from(count) / f64::from(draws);
-                let allowed = 4.0 * sigma + 1.0 / f64::from(draws);
-                assert!((frequency - probability).abs() < allowed, "{trials} {p} {successes} {frequency}");
+                assert!(test.binomial(count, draws, probability), "{trials} {p} {successes} {count}");
                 probability *= (trials - successes) as f64 / (successes + 1) as f64 * p / (1.0 - p);
             }
         }

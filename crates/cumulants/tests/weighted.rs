@@ -10,6 +10,7 @@ use num_traits::ToPrimitive;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
+use testing::{Comparisons, seed};
 
 #[test]
 fn whole_weights_are_repetitions() {
@@ -30,24 +31,29 @@ fn whole_weights_are_repetitions() {
 /// error comes from a jackknife over bins.
 #[test]
 fn reweighting_a_normal_law() {
-    let (a, n) = (0.5_f64, 200_000);
-    let mut rng = Pcg64::seed_from_u64(4);
+    let test = Comparisons::of(5);
+    let (a, n) = (0.5_f64, 400_000);
+    let mut rng = Pcg64::seed_from_u64(seed(4));
     let x: Vec<f64> = (0..n).map(|_| rng.sample(rand_distr::StandardNormal)).collect();
     let weights: Vec<f64> = x.iter().map(|x| (a * x - 0.5 * a * a).exp()).collect();
     let bins: Vec<WeightedMoments<4>> =
         x.chunks(2000).zip(weights.chunks(2000)).map(|(x, w)| WeightedMoments::of(x, w).unwrap()).collect();
     for (k, exact) in [(1, a), (2, 1.0), (3, 0.0), (4, 0.0)] {
         let found = jackknife(&bins, |m| m.cumulant(k)).unwrap();
-        assert!(found.pull(exact).abs() < 4.0, "{k}: {found}");
+        assert!(test.student(found.pull(exact), 199.0), "{k}: {found}");
     }
     let all = WeightedMoments::<4>::of(&x, &weights).unwrap();
-    assert!((all.effective_samples() / (f64::from(n) * (-a * a).exp()) - 1.0).abs() < 0.02);
+    // d ln(n_eff) = 2 dw/<w> - dw^2/<w^2>, its variance from the moments <w^k> = exp(k (k - 1) a^2 / 2).
+    let e = (a * a).exp();
+    let variance = (4.0 * e + e.powi(4) - 4.0 * e * e - 1.0) / f64::from(n);
+    let found = all.effective_samples() * e / f64::from(n);
+    assert!(test.normal((found - 1.0) / variance.sqrt()), "{found} +- {}", variance.sqrt());
 }
 
 #[test]
 fn jackknife_of_joint_moments() {
-    let mut rng = Pcg64::seed_from_u64(8);
-    let rows: Vec<f64> = (0..20_000)
+    let mut rng = Pcg64::seed_from_u64(seed(8));
+    let rows: Vec<f64> = (0..60_000)
         .flat_map(|_| {
             let (u, v): (f64, f64) = (rng.random(), rng.random());
             [u, u * v]
@@ -56,7 +62,7 @@ fn jackknife_of_joint_moments() {
     let bins: Vec<JointMoments> = rows.chunks(400).map(|rows| JointMoments::of(rows, 2, 2)).collect();
     // Cov(u, u v) = Var(u) / 2 = 1/24
     let covariance = jackknife(&bins, |m| m.cumulant(&[0, 1])).unwrap();
-    assert!(covariance.pull(1.0 / 24.0).abs() < 4.0, "{covariance}");
+    assert!(Comparisons::of(1).student(covariance.pull(1.0 / 24.0), 149.0), "{covariance}");
 }
 
 #[test]

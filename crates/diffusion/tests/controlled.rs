@@ -6,16 +6,19 @@ use sde_core::{
     DensityPropagator, EulerMaruyama, Noise, NormalMixture, Reverse, ScoreModel, TimeGrid, TwoPeak,
     VarianceExpanding,
 };
+use testing::{Comparisons, seed};
 
 const ROWS: usize = 1 << 18;
 const STEPS: usize = 400;
 const STRIDE: usize = 40;
 
-/// Orders 2, 4, 6, 8 at eleven times: 44 pulls, the largest of which exceeds 4.5 with probability 3e-4 if they are
-/// normal; a seed is fixed. Reductions are at least those of a study with the twin's cumulant of the same order as
-/// only control: 10,000, 1600 and 130 of `kappa_4` at `t` = 0.9, 0.8 and 0.6, and 540, 118 and 7 of `kappa_8`.
+/// Orders 2, 4 and 6 at ten times, with errors from 256 bins. The error of `kappa_6`, from twelfth powers, is itself uncertain by
+/// 30 per cent, which leaves it some 20 degrees of freedom; that of `kappa_8` has hardly any, and only its variance is looked
+/// at. Reductions are at least those of a study with the twin's cumulant of the same order as only control: 10,000, 1600 and 130 of
+/// `kappa_4` at `t` = 0.9, 0.8 and 0.6, and 540, 118 and 7 of `kappa_8`.
 #[test]
 fn unbiased_and_far_below_the_noise() {
+    let test = Comparisons::of(30);
     let schedule = VarianceExpanding::new(10.0).unwrap();
     let model = TwoPeak::new(1.0, 0.25).unwrap();
     let kappa_2 = model.cumulant(2);
@@ -24,9 +27,9 @@ fn unbiased_and_far_below_the_noise() {
     let start = prior.variance(&schedule, 1.0);
 
     let run = |score: &(dyn ScoreModel + Sync)| {
-        let mut x = prior.draw(&schedule, 1.0, ROWS, 1, &Noise::new(5, 0));
+        let mut x = prior.draw(&schedule, 1.0, ROWS, 1, &Noise::new(seed(5), 0));
         let mut flow = CumulantFlow::every(&grid, STRIDE);
-        Evolution::new(&Reverse { schedule, score }, &EulerMaruyama::new(), &grid, Noise::new(5, 1))
+        Evolution::new(&Reverse { schedule, score }, &EulerMaruyama::new(), &grid, Noise::new(seed(5), 1))
             .run(x.view_mut(), &mut flow)
             .unwrap();
         flow
@@ -52,10 +55,14 @@ fn unbiased_and_far_below_the_noise() {
         assert!(points[0].cumulants[order - 1].estimate.value.abs() < 1e-8 * start.powi(order as i32 / 2));
     }
     for point in &points[1..] {
-        for order in [2, 4, 6, 8] {
+        for (order, degrees) in [(2, 255.0), (4, 255.0), (6, 20.0)] {
             let found = point.cumulants[order - 1];
             let pull = found.estimate.pull(law[point.step].cumulants[order - 1]);
-            assert!(pull.abs() < 4.5, "kappa_{order} at t = {}: {found:?}, pull {pull}", point.time);
+            assert!(
+                test.student(pull, degrees),
+                "kappa_{order} at t = {}: {found:?}, pull {pull}",
+                point.time
+            );
         }
     }
     for (point, order, least) in

@@ -13,7 +13,9 @@ use sde_core::{
     AdaptiveError, Batch, DensityFlow, Edm, HutchinsonTrace, Noise, NoiseSchedule, NormalMixture, Reverse,
     ScoreDivergence, TimeGrid, TwoPeak, VarianceExpanding, VariancePreserving,
 };
+use statrs::distribution::{ChiSquared, ContinuousCDF, Normal, StudentsT};
 use std::sync::Arc;
+use testing::{Comparisons, seed};
 
 const LAMBDA: f64 = 0.022;
 
@@ -80,7 +82,7 @@ fn a_free_field_has_its_density() {
 }
 
 fn ensemble(action: &Phi4, chains: usize) -> Array2<f64> {
-    let mut chains = Chains::hot(action, chains, 1.0, 2);
+    let mut chains = Chains::hot(action, chains, 1.0, seed(2));
     chains.run(action, &[&Hmc::new(1.0, 4, Leap::Omelyan).unwrap(), &Wolff { clusters: 2 }], 60);
     chains.fields
 }
@@ -101,7 +103,7 @@ impl Fitted {
         let spectrum = Spectrum::of_ensemble(&lattice, 0.0, fields.view()).unwrap();
         let top = 2.5 * spectrum.variances()[0].sqrt();
         let noise = (0..=30).map(|k| 0.05 * (top / 0.05).powf(f64::from(k) / 30.0)).collect();
-        let config = FitConfig { features: Feature::SYMMETRIC.to_vec(), noise, ridge: 1e-9, seed: 1 };
+        let config = FitConfig { features: Feature::SYMMETRIC.to_vec(), noise, ridge: 1e-9, seed: seed(1) };
         let model = PerturbativeModel::fit(spectrum.clone(), fields.view(), Some(&action), &config).unwrap();
         Self { action, spectrum, top, model: Arc::new(model) }
     }
@@ -124,29 +126,30 @@ impl Fitted {
         likelihood: &FlowLikelihood<Edm, M>,
         rows: usize,
     ) -> FlowDensities {
-        let start = self.spectrum.draw(&self.schedule(), self.top, rows, &Noise::new(5, 0));
+        let start = self.spectrum.draw(&self.schedule(), self.top, rows, &Noise::new(seed(5), 0));
         likelihood.generate(start, matched(&self.spectrum, &self.schedule(), self.top)).unwrap()
     }
 }
 
-/// `ln Z` and the susceptibility within 3 sigma of the transfer matrix: six comparisons, a chance of 1.6 per cent.
+/// `ln Z` and the susceptibility are those of the transfer matrix.
 #[test]
 fn strips_by_the_flow() {
+    let test = Comparisons::of(6);
     for (extents, hopping, (ln_z, susceptibility)) in [
         ([4, 2], 0.21, (5.348_303_44, 2.432_090_80)),
         ([4, 2], 0.27, (6.719_586_69, 12.224_371_3)),
         ([16, 2], 0.27, (25.736_590_0, 19.120_856_6)),
     ] {
         let fitted = Fitted::new(&extents, hopping);
-        let generated = fitted.generate(&fitted.likelihood(fitted.score(), 1e-5), 2000);
+        let generated = fitted.generate(&fitted.likelihood(fitted.score(), 1e-5), 4000);
         let weights = LogWeights::new(generated.log_weights(&fitted.action)).unwrap();
         weights.tail().check().unwrap();
         let found = weights.ln_mean();
-        assert!(found.pull(ln_z).abs() < 3.0 && found.error < 0.01, "ln Z = {found}, exact {ln_z}");
+        assert!(test.normal(found.pull(ln_z)) && found.error < 0.007, "ln Z = {found}, exact {ln_z}");
         let volume = generated.fields.ncols() as f64;
         let squares = generated.fields.mean_axis(Axis(1)).unwrap().mapv(|m| volume * m * m).to_vec();
         let found = weights.estimate(&squares, WeightedMoments::<1>::mean).unwrap();
-        assert!(found.pull(susceptibility).abs() < 3.0, "V <m^2> = {found}, exact {susceptibility}");
+        assert!(test.student(found.pull(susceptibility), 249.0), "V <m^2> = {found}, exact {susceptibility}");
     }
 }
 
@@ -174,27 +177,27 @@ fn the_tolerance_is_kept() {
     }
 }
 
-/// Two ways to the same `Z`, within 3 combined sigma: weights of paths, which know no divergence, and of the flow.
+/// Two ways to the same `Z`: weights of paths, which know no divergence, and of the flow.
 #[test]
 fn flow_and_paths_agree() {
     let fitted = Fitted::new(&[8, 8], 0.21);
-    let generated = fitted.generate(&fitted.likelihood(fitted.score(), 1e-5), 4000);
+    let generated = fitted.generate(&fitted.likelihood(fitted.score(), 1e-5), 8000);
     let by_flow = LogWeights::new(generated.log_weights(&fitted.action)).unwrap();
     let process = Reverse { schedule: fitted.schedule(), score: fitted.score() };
     let level = |k: i32| 0.05 * (fitted.top / 0.05).powf(f64::from(k) / 40.0);
     let grid = TimeGrid::explicit(&(0..=40).rev().map(level).chain([0.0]).collect::<Vec<_>>()).unwrap();
     let sampler = PathSampler { spectrum: &fitted.spectrum, prior: FieldPrior::Matched, process, grid };
-    let by_paths = LogWeights::new(sampler.run(&fitted.action, 8000, 6).unwrap().log_weights).unwrap();
+    let by_paths =
+        LogWeights::new(sampler.run(&fitted.action, 16_000, seed(6)).unwrap().log_weights).unwrap();
     let (a, b) = (by_flow.ln_mean(), by_paths.ln_mean());
     let error = a.error.hypot(b.error);
-    assert!((a.value - b.value).abs() < 3.0 * error && error < 0.004, "{a} {b}");
+    assert!(Comparisons::of(1).normal((a.value - b.value) / error) && error < 0.003, "{a} {b}");
     // Without the noise of paths, which costs more than the score.
     assert!(by_flow.efficiency() > by_paths.efficiency());
 }
 
-/// Estimates of the divergence leave an unbiased `ln p` with an honest error: 30 sets of 8 signs for the same field against
-/// the exact one. The mean of a pull squared of Student's t with 7 degrees of freedom is 7/5, its variance 7.84; 4 sigma of
-/// a mean over 30 independent sets.
+/// Estimates of the divergence leave an unbiased `ln p` with an honest error: 60 sets of 16 signs for the same field against
+/// the exact one. Pulls of Student's t with 15 degrees of freedom are turned into normal numbers of the same probability.
 #[test]
 fn hutchinson_tells_its_error() {
     let fitted = Fitted::new(&[4, 2], 0.27);
@@ -202,19 +205,23 @@ fn hutchinson_tells_its_error() {
     let schedule = fitted.schedule();
     let prior = matched(&fitted.spectrum, &schedule, fitted.top);
     let exact = fitted.likelihood(fitted.score(), 1e-6).log_density(fields.view(), &prior).unwrap();
+    let (test, sets) = (Comparisons::of(2), 60);
+    let (normal, student) = (Normal::standard(), StudentsT::new(0.0, 1.0, 15.0).unwrap());
     let mut pulls = Vec::new();
-    for seed in 0..30 {
-        let score = HutchinsonTrace::new(fitted.score(), 8, 8, &Noise::new(seed, 9), 1e-4).unwrap();
+    for set in 0..sets {
+        let noise = Noise::new(seed(set), 9);
+        let score = HutchinsonTrace::new(fitted.score(), 8, 16, &noise, 1e-4).unwrap();
         let found = fitted.likelihood(score, 1e-4).log_density(fields.view(), &prior).unwrap();
         // Well above the tolerance.
         let error = found.errors[1];
         assert!(error > 0.01 && error < 5.0, "{error}");
-        pulls.push((found.log_density[1] - exact.log_density[1]) / error);
+        let pull = (found.log_density[1] - exact.log_density[1]) / error;
+        pulls.push(normal.inverse_cdf(student.cdf(pull)));
     }
-    let count = pulls.len() as f64;
-    let [mean, square] = [1, 2].map(|n| pulls.iter().map(|pull| pull.powi(n)).sum::<f64>() / count);
-    assert!(mean.abs() < 4.0 * (1.4 / count).sqrt(), "{mean}");
-    assert!((square - 1.4).abs() < 4.0 * (7.84 / count).sqrt(), "{square}");
+    let sum = pulls.iter().sum::<f64>();
+    assert!(test.normal(sum / (sets as f64).sqrt()), "{pulls:?}");
+    let (square, law) = (pulls.iter().map(|z| z * z).sum(), ChiSquared::new(sets as f64).unwrap());
+    assert!(test.p_value(2.0 * law.cdf(square).min(law.sf(square))), "{square} of {sets}");
 }
 
 /// Bit for bit, whatever the number of threads; and rows depend on those alone that share their steps.

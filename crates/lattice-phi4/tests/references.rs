@@ -1,11 +1,9 @@
 //! Local cumulants, and ensembles by protocol, against values that are known from elsewhere.
-//!
-//! Four standard errors are allowed, three for the published numbers: forty comparisons with fixed seeds, which would fail
-//! by chance with probability 1e-2 in all.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use lattice_phi4::{Lattice, Measurements, Observable, Phi4, Start, equilibrium, paper};
+use testing::{Comparisons, seed};
 
 fn action(extents: &[usize], hopping: f64, lambda: f64) -> Phi4 {
     Phi4::new(Lattice::new(extents).unwrap(), hopping, lambda).unwrap()
@@ -16,14 +14,14 @@ fn compare(
     action: &Phi4,
     measured: &Measurements,
     per_chain: usize,
-    allowed: f64,
+    test: &Comparisons,
     known: &[(Observable, f64, f64)],
 ) {
     for &(observable, value, error) in known {
         let found = observable.estimate(action, measured, per_chain).unwrap();
         let pull = (found.value - value) / found.error.hypot(error);
         assert!(
-            pull.abs() < allowed,
+            test.normal(pull),
             "{} = {}({}) for {value}: {pull}",
             observable.name(),
             found.value,
@@ -35,13 +33,14 @@ fn compare(
 /// Without hopping every site is by itself: quadrature of one variable.
 #[test]
 fn one_site() {
+    let test = Comparisons::of(14);
     let quadrature = [
         (0.022, [0.490_937_139_822, 0.696_911_234_766], [-0.026_146_591, 0.012_178_223, -0.014_616_313]),
         (0.5, [0.477_988_797_486, 0.5], [-0.185_419_871_6, 0.408_297_416_9, -2.002_515_216]),
     ];
     for (lambda, [phi2, phi4], kappa) in quadrature {
         let action = action(&[16, 16], 0.0, lambda);
-        let simulation = equilibrium(&action, 32_000, 1, &mut |_, _| ()).unwrap();
+        let simulation = equilibrium(&action, 32_000, seed(1), &mut |_, _| ()).unwrap();
         let mut measured = Measurements::new(action.lattice());
         measured.extend(simulation.fields.view());
         let known = [
@@ -53,7 +52,7 @@ fn one_site() {
             (Observable::Cumulant(8), kappa[2], 0.0),
             (Observable::VolumeM2, phi2, 0.0),
         ];
-        compare(&action, &measured, simulation.per_chain(), 4.0, &known);
+        compare(&action, &measured, simulation.per_chain(), &test, &known);
         // Eight million sites.
         let found = Observable::Phi2.estimate(&action, &measured, simulation.per_chain()).unwrap();
         assert!(found.error < 1e-3 * phi2, "{found:?}");
@@ -63,6 +62,7 @@ fn one_site() {
 /// Cluster updates with Metropolis, by another program; the fourth number is `1 - E m^4 / (3 (E m^2)^2)`.
 #[test]
 fn another_simulation() {
+    let test = Comparisons::of(10);
     let known = [
         (
             0.21,
@@ -87,10 +87,10 @@ fn another_simulation() {
     ];
     for (hopping, known) in known {
         let action = action(&[32, 32], hopping, 0.022);
-        let simulation = equilibrium(&action, 10_000, 2, &mut |_, _| ()).unwrap();
+        let simulation = equilibrium(&action, 10_000, seed(2), &mut |_, _| ()).unwrap();
         let mut measured = Measurements::new(action.lattice());
         measured.extend(simulation.fields.view());
-        compare(&action, &measured, simulation.per_chain(), 4.0, &known);
+        compare(&action, &measured, simulation.per_chain(), &test, &known);
     }
 }
 
@@ -98,6 +98,7 @@ fn another_simulation() {
 /// their errors.
 #[test]
 fn the_published_protocol_gives_the_published_ratios() {
+    let test = Comparisons::of(3);
     let published = [(0.3960, 0.0002), (-0.2946, 0.0004), (0.9012, 0.0020), (-5.869, 0.017)];
     let ratio = |place: usize, power: f64| {
         let ((k2, e2), (k, e)) = (published[0], published[place]);
@@ -106,7 +107,7 @@ fn the_published_protocol_gives_the_published_ratios() {
         (value, value.abs() * f64::max(e / f64::abs(k), power * e2 / k2))
     };
     let action = action(&[32, 32], 0.4, 0.022);
-    let simulation = paper(&action, 2000, Start::Hot, 3, &mut |_, _| ()).unwrap();
+    let simulation = paper(&action, 2000, Start::Hot, seed(3), &mut |_, _| ()).unwrap();
     let mut measured = Measurements::new(action.lattice());
     measured.extend(simulation.fields.view());
     let known: Vec<_> = [(4, 2.0), (6, 3.0), (8, 4.0)]
@@ -117,7 +118,7 @@ fn the_published_protocol_gives_the_published_ratios() {
             (Observable::Shape(order), value, error)
         })
         .collect();
-    compare(&action, &measured, measured.len(), 3.0, &known);
+    compare(&action, &measured, measured.len(), &test, &known);
     let shape = Observable::Shape(4).estimate(&action, &measured, measured.len()).unwrap();
     assert!((shape.value + 1.9449) / shape.error > 10.0, "far from equilibrium: {shape:?}");
 }

@@ -19,7 +19,7 @@ fn noise(rows: usize, sites: usize, seed: u64) -> Array2<f64> {
 }
 
 fn ensemble(action: &Phi4, chains: usize) -> Array2<f64> {
-    let mut chains = Chains::hot(action, chains, 1.0, 2);
+    let mut chains = Chains::hot(action, chains, 1.0, testing::seed(2));
     chains.run(action, &[&Hmc::new(1.0, 4, Leap::Omelyan).unwrap(), &Wolff { clusters: 2 }], 60);
     chains.fields
 }
@@ -105,35 +105,37 @@ fn zero_modes_far_out_keep_a_sensible_score() {
     }
 }
 
-/// Independent sites, `hopping = 0`: the score of the noised density of one site by quadrature.
+/// Independent sites, `hopping = 0`: the score of the noised density of one site by quadrature, at the sites of fields that were
+/// not fitted. What is missed, in the mean square and relative to the whole, was 1.3e-4 with a spread of 0.7e-4 over 40 seeds: like
+/// chi^2 of six degrees of freedom, which exceeds the bound with probability 1e-7.
 #[test]
 fn one_site_by_quadrature() {
     let lattice = Lattice::new(&[4, 4]).unwrap();
     let action = Phi4::new(lattice.clone(), 0.0, 0.1).unwrap();
-    let x = ensemble(&action, 4000);
-    let spectrum = Spectrum::of_ensemble(&lattice, 0.0, x.view()).unwrap();
+    let fields = ensemble(&action, 4050);
+    let (x, unseen) = fields.view().split_at(Axis(0), 4000);
+    let spectrum = Spectrum::of_ensemble(&lattice, 0.0, x).unwrap();
     let s = 0.4;
     let features = vec![Feature::Power(3), Feature::Power(5), Feature::Power(7)];
-    let config = FitConfig { features, noise: vec![s], ridge: 1e-12, seed: 1 };
-    let model = PerturbativeModel::fit(spectrum, x.view(), Some(&action), &config).unwrap();
+    let config = FitConfig { features, noise: vec![s], ridge: 1e-12, seed: testing::seed(1) };
+    let model = PerturbativeModel::fit(spectrum, x, Some(&action), &config).unwrap();
     assert!(model.levels()[0].gain > 0.0);
     let score = PerturbativeScore::new(Arc::new(model), Edm::new(10.0).unwrap());
-    for value in [-1.2, -0.5, 0.0, 0.4, 0.9] {
-        // d/dy log integral dphi exp(-S(phi)) exp(-(y - phi)^2 / (2 s^2))
-        let density = |y: f64| -> f64 {
-            (-4000..=4000)
-                .map(|i| {
-                    let phi = f64::from(i) * 1e-3;
-                    (-(0.8 * phi * phi + 0.1 * phi.powi(4)) - (y - phi).powi(2) / (2.0 * s * s)).exp()
-                })
-                .sum()
-        };
-        let exact = (density(value + 1e-4) / density(value - 1e-4)).ln() / 2e-4;
-        let mut found = Array2::zeros((1, 16));
-        score.score(Array2::from_elem((1, 16), value).view(), s, found.view_mut()).unwrap();
-        // A constant field is the zero mode, whose propagator 4000 configurations give to 2 per cent.
-        assert!((found[(0, 5)] - exact).abs() < 0.04, "at {value}: {} {exact}", found[(0, 5)]);
-    }
+    let noised = &unseen + &(noise(50, 16, testing::seed(3)) * s);
+    let mut found = Array2::zeros(noised.dim());
+    score.score(noised.view(), s, found.view_mut()).unwrap();
+    // int (phi - y) p / (s^2 int p) with p = exp(-S(phi) - (y - phi)^2 / (2 s^2))
+    let exact = noised.mapv(|y| {
+        let (mut norm, mut mean) = (0.0, 0.0);
+        for phi in (-400..=400).map(|i| f64::from(i) * 1e-2) {
+            let density = (-(0.8 * phi * phi + 0.1 * phi.powi(4)) - (y - phi).powi(2) / (2.0 * s * s)).exp();
+            norm += density;
+            mean += (phi - y) * density;
+        }
+        mean / (norm * s * s)
+    });
+    let missed = (&found - &exact).mapv(|d| d * d).sum() / exact.mapv(|e| e * e).sum();
+    assert!(missed < 1e-3, "{missed}");
 }
 
 /// Odd, and equivariant under translations and reflections.

@@ -30,17 +30,18 @@ mod tests {
     #[test]
     fn variances_are_those_of_the_uniform_law() {
         let layout = MlpConfig::paper().layout();
+        let test = testing::Comparisons::of(layout.tensors().len());
         let mut parameters = vec![0.0; layout.len()];
-        fill_like_pytorch(&layout, &mut parameters, &mut Pcg64::seed_from_u64(3));
+        fill_like_pytorch(&layout, &mut parameters, &mut Pcg64::seed_from_u64(testing::seed(3)));
         for tensor in layout.tensors().iter().filter(|tensor| tensor.range.len() >= 4096) {
             let values = &parameters[tensor.range.clone()];
             let bound = 1.0 / (tensor.fan_in as f64).sqrt();
             assert!(values.iter().all(|&v| f64::from(v).abs() <= bound));
             let n = values.len() as f64;
             let square = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / n;
-            // z^2 of a uniform z has mean 1/3 and variance 4/45: four standard deviations.
-            let error = 4.0 * (4.0 / 45.0 / n).sqrt();
-            assert!((square / (bound * bound) - 1.0 / 3.0).abs() < error, "{}", tensor.name);
+            // z^2 of a uniform z has mean 1/3 and variance 4/45.
+            let error = (4.0 / 45.0 / n).sqrt();
+            assert!(test.normal((square / (bound * bound) - 1.0 / 3.0) / error), "{}", tensor.name);
         }
     }
 }

@@ -11,6 +11,7 @@ use score_nets::{
 };
 use sde_core::ndarray::Array2;
 use sde_core::{Edm, ScoreFn, ScoreModel};
+use testing::seed;
 
 #[expect(dead_code, reason = "other tests use more of it")]
 mod common;
@@ -58,17 +59,18 @@ fn config(channels: &[usize], degree: usize) -> ConditionalUnetConfig {
 /// Nets of this degree, trained where `c` is -1, 0 and 1.
 fn trained(degree: usize, steps: u64) -> ConditionalUnet {
     let at = [-1.0, 0.0, 1.0];
-    let data = at.map(|c| fields(1000, c, 7));
+    let data = at.map(|c| fields(1000, c, seed(7)));
     let bases = at.map(base);
     let parts = (0..3)
         .map(|i| {
-            let batches = FieldBatchesConfig { samples: 32, seed: i as u64, ..FieldBatchesConfig::default() };
+            let batches =
+                FieldBatchesConfig { samples: 32, seed: seed(i as u64), ..FieldBatchesConfig::default() };
             (at[i], FieldBatches::new(&data[i], &bases[i], scales(at[i]), batches).unwrap())
         })
         .collect();
     let source = ConditionalBatches::new(parts).unwrap();
     assert_eq!(source.samples(), 96);
-    let start = ConditionalUnet::new(config(&[8], degree), &mut Pcg64::seed_from_u64(3)).unwrap();
+    let start = ConditionalUnet::new(config(&[8], degree), &mut Pcg64::seed_from_u64(seed(3))).unwrap();
     Trainer::new(start, source, settings(steps, 1e-2)).unwrap().train(&mut go_on).unwrap().net
 }
 
@@ -76,19 +78,20 @@ fn trained(degree: usize, steps: u64) -> ConditionalUnet {
 fn gain(family: &ConditionalUnet, c: f64) -> (f64, f64) {
     let edm = Edm::new(20.0).unwrap();
     let net = family.at(c, scales(c)).unwrap();
-    let (learnt, unseen) = (LatticeScore::new(base(c), &net, edm), fields(500, c, 9));
+    let (learnt, unseen) = (LatticeScore::new(base(c), &net, edm), fields(500, c, seed(9)));
     let rate = |score: &(dyn ScoreModel + Sync)| {
-        information_rates(&base(c), score, &Denoising, &unseen, &[0.3], 1).unwrap()[0].rate
+        information_rates(&base(c), score, &Denoising, &unseen, &[0.3], seed(1)).unwrap()[0].rate
     };
     (rate(&learnt), rate(&exact(c)))
 }
 
+/// Over 15 seeds 0.990 to 0.993 of the gain is found, with a spread of 0.003, and 0.859 with 0.007 by one net for all.
 #[test]
 fn learns_the_exact_scores_of_a_family_and_those_in_between() {
     let (family, alone) = (trained(2, 600), trained(0, 600));
     for c in [-1.0, -0.5, 0.0, 0.5, 1.0] {
         let (found, best) = gain(&family, c);
-        assert!(found > 0.9 * best && found < best, "{c}: {found} of {best}");
+        assert!(found > 0.97 * best && found < 1.01 * best, "{c}: {found} of {best}");
     }
     // One net for all has to strike a mean.
     let (found, best) = gain(&alone, -1.0);

@@ -14,6 +14,7 @@ use sde_core::ndarray::{Array2, s};
 use sde_core::{NoiseSchedule, ScoreModel, VarianceExpanding};
 use std::f64::consts::TAU;
 use std::ops::ControlFlow;
+use testing::{Comparisons, seed};
 
 mod common;
 
@@ -223,20 +224,21 @@ fn free_field(rows: usize, seed: u64) -> Array2<f64> {
     Array2::from_shape_vec((rows, 64), fields).unwrap()
 }
 
+/// Over 15 seeds the loss comes from 2.95 times the best one, with a spread of 0.33, to 1.005 of it, with 0.0013.
 #[test]
 fn learns_the_free_field_to_its_exact_optimum() {
     let schedule = VarianceExpanding::new(5.0).unwrap();
-    let config = DenoisingConfig { samples: 64, earliest: 1e-3, ..DenoisingConfig::default() };
-    let data = free_field(2000, 1);
+    let config = DenoisingConfig { samples: 64, earliest: 1e-3, seed: seed(0), ..DenoisingConfig::default() };
+    let data = free_field(2000, seed(1));
     let source = FieldDenoisingBatches::new(&data, [8, 8], schedule, Augmentation::ALL, config).unwrap();
     let start = PublishedUnetConfig { channels: vec![8, 16], features: 32, groups: 4, ..small([8, 8]) };
-    let start = PublishedUnet::new(start, &mut Pcg64::seed_from_u64(3)).unwrap();
+    let start = PublishedUnet::new(start, &mut Pcg64::seed_from_u64(seed(3))).unwrap();
     let trained =
         Trainer::new(start.clone(), source, settings(400, PEAK)).unwrap().train(&mut go_on).unwrap().net;
 
     // On the same unseen batch: the loss before and after, and of  E[z | x] = sqrt(Xi) x / (G + Xi).
-    let unseen = free_field(256, 9);
-    let config = DenoisingConfig { samples: 256, seed: 5, ..config };
+    let unseen = free_field(256, seed(9));
+    let config = DenoisingConfig { samples: 256, seed: seed(5), ..config };
     let mut source =
         FieldDenoisingBatches::new(&unseen, [8, 8], schedule, Augmentation::NONE, config).unwrap();
     let mut batch = source.buffer();
@@ -254,8 +256,8 @@ fn learns_the_free_field_to_its_exact_optimum() {
         best += mean.iter().zip(part(&batch.noise)).map(|(m, z)| (z - m).powi(2)).sum::<f64>();
     }
     best /= 256.0 * 64.0;
-    assert!(before > 2.0 * best, "{before} {best}");
-    assert!(after < 1.1 * best, "{after} {best}");
+    assert!(before > 1.2 * best, "{before} {best}");
+    assert!(after < 1.02 * best, "{after} {best}");
     // Nothing is better than the conditional mean but by chance: the two share the noise, 1 in 100 is far beyond it.
     assert!(after > 0.99 * best, "{after} {best}");
 }
@@ -266,7 +268,7 @@ fn batches_are_the_formula_and_resume_bit_for_bit() {
     let path = folder.path().join("run.json");
     let data = free_field(50, 1);
     let schedule = VarianceExpanding::new(5.0).unwrap();
-    let config = DenoisingConfig { samples: 6, earliest: 1e-3, ..DenoisingConfig::default() };
+    let config = DenoisingConfig { samples: 6, earliest: 1e-3, seed: seed(0), ..DenoisingConfig::default() };
     let source = || FieldDenoisingBatches::new(&data, [8, 8], schedule, Augmentation::SPACE, config).unwrap();
     let start = net(small([8, 8]));
     let whole = Trainer::new(start.clone(), source(), settings(8, PEAK)).unwrap().train(&mut go_on).unwrap();
@@ -282,14 +284,15 @@ fn batches_are_the_formula_and_resume_bit_for_bit() {
     // Times are spread over their range, or one for all.
     let mut batch = source().buffer();
     let mut all = Vec::new();
-    for step in 0..200 {
+    for step in 0..400 {
         source().fill(step, &mut batch).unwrap();
         all.extend_from_slice(&batch.time);
     }
     assert!(all.iter().all(|t| *t > 1e-3 && *t <= 1.0));
-    let mean = all.iter().map(|t| f64::from(*t)).sum::<f64>() / 1200.0;
-    // Four standard errors of a mean of 1200 uniform numbers.
-    assert!((mean - 0.5005).abs() < 4.0 / (12.0f64 * 1200.0).sqrt());
+    let count = all.len() as f64;
+    let mean = all.iter().map(|t| f64::from(*t)).sum::<f64>() / count;
+    // Uniform numbers have the variance 1/12.
+    assert!(Comparisons::of(1).normal((mean - 0.5005) * (12.0 * count).sqrt()), "{mean}");
     let config = DenoisingConfig { times: Times::PerBatch, ..config };
     let mut together =
         FieldDenoisingBatches::new(&data, [8, 8], schedule, Augmentation::SPACE, config).unwrap();

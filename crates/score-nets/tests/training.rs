@@ -10,6 +10,7 @@ use score_nets::{
     Stop, TrainConfig, TrainError, Trainer, Validation,
 };
 use std::ops::ControlFlow;
+use testing::{Comparisons, seed};
 
 fn two_peak(seed: u64, samples: usize) -> Vec<f64> {
     let mut rng = Pcg64::seed_from_u64(seed);
@@ -55,15 +56,16 @@ fn go_on(_: score_nets::Progress) -> ControlFlow<()> {
 
 /// Trains 2000 steps and returns the excess of the held-out loss over the smallest possible one.
 fn excess(references: usize) -> (f64, f64) {
-    let settings = ResidualConfig { references, seed: 1, ..ResidualConfig::default() };
-    let data = two_peak(1, 100_000);
+    let settings = ResidualConfig { references, seed: seed(1), ..ResidualConfig::default() };
+    let data = two_peak(seed(1), 100_000);
     let source = ResidualBatches::new(&data, settings).unwrap();
     let kappa_2 = source.preconditioning().kappa_2;
     let mut held_out =
-        ResidualBatches::new(&two_peak(2, 100_000), ResidualConfig { seed: 2, ..settings }).unwrap();
+        ResidualBatches::new(&two_peak(seed(2), 100_000), ResidualConfig { seed: seed(2), ..settings })
+            .unwrap();
     let smallest = smallest_loss(&mut held_out, 50);
     let validation = Validation { every: 500, batches: 50, patience: None };
-    let mut trainer = Trainer::new(net(3), source, TrainConfig::residual(2000))
+    let mut trainer = Trainer::new(net(seed(3)), source, TrainConfig::residual(2000))
         .unwrap()
         .with_validation(validation, &mut held_out)
         .unwrap();
@@ -81,13 +83,15 @@ fn excess(references: usize) -> (f64, f64) {
     (best.loss - smallest, smallest)
 }
 
+/// Over 15 seeds the excess is 0.95e-3 with a spread of 0.33e-3, most of it from the batches held out.
 #[test]
 fn the_loss_comes_down_to_the_conditional_variance() {
     let (excess, smallest) = excess(0);
     assert!(smallest > 0.3 && smallest < 0.5, "{smallest}");
-    assert!(excess < 1e-3, "{excess} above {smallest}");
+    assert!(excess < 3e-3, "{excess} above {smallest}");
 }
 
+/// Over 15 seeds the excess is 2.3e-4 with a spread of 1.0e-4.
 #[test]
 fn references_take_the_variance_out_of_the_target() {
     let (excess, smallest) = excess(256);
@@ -98,18 +102,18 @@ fn references_take_the_variance_out_of_the_target() {
 
 #[test]
 fn targets_are_unbiased() {
-    // Binned in x at fixed noise, the mean of each kind of target is the exact denoiser's, within 5 standard
-    // errors of the data's own fluctuation.
+    // Binned in x at fixed noise, the mean of each kind of target is the exact denoiser's.
+    let test = Comparisons::of(24);
     for references in [0, 64, 256] {
         let settings = ResidualConfig {
             pairs: 64,
             log_sigma_mean: 0.3f64.ln(),
             log_sigma_deviation: 1e-9,
             references,
-            seed: 9,
+            seed: seed(9),
             ..ResidualConfig::default()
         };
-        let mut source = ResidualBatches::new(&two_peak(4, 400_000), settings).unwrap();
+        let mut source = ResidualBatches::new(&two_peak(seed(4), 1_600_000), settings).unwrap();
         let scales = source.preconditioning();
         let mut batch = BatchBuffer::new(source.samples());
         let (mut sum, mut square, mut count) = ([0.0f64; 8], [0.0f64; 8], [0.0f64; 8]);
@@ -131,8 +135,8 @@ fn targets_are_unbiased() {
         for bin in 0..8 {
             let error = square[bin].sqrt() / count[bin];
             let mean = sum[bin] / count[bin];
-            // 400 000 data fix the denoiser itself to about 2e-3 in this unit
-            assert!(mean.abs() < 5.0 * error + 0.006, "{references} {bin}: {mean} +- {error}");
+            // 1.6 million data fix the denoiser itself to about 1e-3 in this unit.
+            assert!(test.normal(mean / error.hypot(1e-3)), "{references} {bin}: {mean} +- {error}");
         }
     }
 }

@@ -297,14 +297,16 @@ mod tests {
 
     #[test]
     fn draws_follow_the_density() {
-        // 2e5 draws; 4 sigma with the exact variances of the sample moments.
-        let mut x = vec![0.0; 200_000];
-        model().fill(&crate::Noise::new(3, 0).block(0, 0), &mut x);
+        // With the exact variances of the sample moments.
+        let test = testing::Comparisons::of(5);
+        let mut x = vec![0.0; 400_000];
+        let count = x.len() as f64;
+        model().fill(&crate::Noise::new(testing::seed(3), 0).block(0, 0), &mut x);
         for n in [1, 2, 3, 4, 6] {
-            let mean = x.iter().map(|x| x.powi(n)).sum::<f64>() / 2e5;
+            let mean = x.iter().map(|x| x.powi(n)).sum::<f64>() / count;
             let n = n as u32;
-            let error = ((model().moment(2 * n) - model().moment(n).powi(2)) / 2e5).sqrt();
-            assert!((mean - model().moment(n)).abs() < 4.0 * error, "{n}: {mean}");
+            let error = ((model().moment(2 * n) - model().moment(n).powi(2)) / count).sqrt();
+            assert!(test.normal((mean - model().moment(n)) / error), "{n}: {mean}");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
     Drift, DriftFn, Forward, LinearBeta, NoiseSchedule, ProbabilityFlow, Reverse, VarianceExpanding,
     VariancePreserving,
 };
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 
 /// Draws of a step that are looked at: one of the predictor, from 0, and two of a corrector, from 8.
 const DRAWS: [u32; 3] = [0, 8, 9];
@@ -301,23 +301,27 @@ fn ends<P: Drift>(
 #[test]
 fn additive_noise_gives_strong_order_one() {
     // Root-mean-square distance of paths with h and h/2 under the same Brownian motion, for a nonlinear drift and a
-    // noise strength that varies: it halves with h.
-    let (fine_steps, rows) = (512, 400);
+    // noise strength that varies: it halves with h. The error of the order is that of a mean over blocks of paths.
+    let test = testing::Comparisons::of(2);
+    let (fine_steps, rows, blocks) = (512, 6400, 32);
     let fine = Array2::from_shape_fn((fine_steps, rows), |(n, row)| {
         let mut z = [0.0];
-        Noise::new(3, 0).block(n as u64, row as u64).fill(0, &mut z);
+        Noise::new(testing::seed(3), 0).block(n as u64, row as u64).fill(0, &mut z);
         z[0]
     });
     let process = DriftFn { drift: |x: f64, t: f64| (2.0 * x).sin() - x + t, strength: |t: f64| 1.0 + t };
-    let distance = |a: &[f64], b: &[f64]| {
-        (a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / rows as f64).sqrt()
+    let square = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let order = |ends: [Vec<f64>; 3]| {
+        let [coarse, middle, fine] = ends.each_ref().map(|x| x.chunks_exact(rows / blocks));
+        let orders =
+            coarse.zip(middle).zip(fine).map(|((c, m), f)| 0.5 * (square(c, m) / square(m, f)).log2());
+        let orders: Array1<f64> = orders.collect();
+        (orders.mean().unwrap(), orders.std(1.0) / (blocks as f64).sqrt())
     };
-    let euler = |steps| ends(&process, &mut EulerMaruyama::new(), &fine, steps);
-    let heun = |steps| ends(&process, &mut StochasticHeun::default(), &fine, steps);
-    let (e64, e128, e256) = (euler(64), euler(128), euler(256));
-    let order = (distance(&e64, &e128) / distance(&e128, &e256)).log2();
-    assert!((order - 1.0).abs() < 0.15, "Euler-Maruyama: {order}");
-    let (h64, h128, h256) = (heun(64), heun(128), heun(256));
-    let order = (distance(&h64, &h128) / distance(&h128, &h256)).log2();
-    assert!((order - 1.0).abs() < 0.15, "stochastic Heun: {order}");
+    let euler = [64, 128, 256].map(|steps| ends(&process, &mut EulerMaruyama::new(), &fine, steps));
+    let heun = [64, 128, 256].map(|steps| ends(&process, &mut StochasticHeun::default(), &fine, steps));
+    for (name, (order, error)) in [("Euler-Maruyama", order(euler)), ("stochastic Heun", order(heun))] {
+        assert!(test.student((order - 1.0) / error, blocks as f64 - 1.0), "{name}: {order} +- {error}");
+        assert!(error < 0.03, "{name}: {error}");
+    }
 }
