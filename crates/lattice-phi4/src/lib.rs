@@ -33,7 +33,7 @@
 //! every mode. A [`PathSampler`] draws fields that way and weighs them, so that they are exact whatever the score, or proposes them to
 //! [`Chains`] of other updates ([`PathSampler::refresh`]); [`PathCosts`] say where its steps should go.
 //!
-//! **Files.** All that reads and writes files needs the feature `files`, on by default: [`EnsembleWriter`], [`EnsembleReader`],
+//! **Files.** All that reads and writes files needs the feature `files`: [`EnsembleWriter`], [`EnsembleReader`],
 //! [`EnsembleFields`], [`FittedScore`], and of a [`Production`] what saves, resumes and merges.
 
 mod ancestral;

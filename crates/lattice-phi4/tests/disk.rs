@@ -1,5 +1,4 @@
 //! Folders that cannot be written to: an error that names the file, and whatever was there stays there.
-#![cfg(feature = "files")]
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stderr, reason = "what was skipped is told")]

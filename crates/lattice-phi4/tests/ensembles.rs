@@ -1,5 +1,4 @@
 //! Ensembles on disk: what is written is what NumPy would write, and damaged files are refused.
-#![cfg(feature = "files")]
 
 #[path = "hostile/sealed.rs"]
 mod sealed;

@@ -1,7 +1,6 @@
 //! Damaged and forged files: each is refused, or read as what it was, with little memory.
 //!
 //! `HOSTILE_FILES=10000 cargo test --release --test hostile -- --nocapture` tries as many of every format.
-#![cfg(feature = "files")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "the figures are what a long run is for")]
 

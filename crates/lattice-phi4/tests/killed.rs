@@ -1,5 +1,4 @@
 //! A program that is killed at any moment goes on to the same bits: `KILLED_RUNS=1000` for as many.
-#![cfg(feature = "files")]
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures of long runs, and what was skipped")]

@@ -1,5 +1,4 @@
 //! Chains shared by several processes.
-#![cfg(feature = "files")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use lattice_phi4::{Lattice, Phi4, Run, Start};

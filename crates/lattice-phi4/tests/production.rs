@@ -1,5 +1,4 @@
 //! Ensembles that are stopped, resumed and damaged.
-#![cfg(feature = "files")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "hostile/sealed.rs"]

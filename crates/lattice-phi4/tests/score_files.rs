@@ -1,5 +1,4 @@
 //! Fitted scores on disk: they come back bit for bit, and no changed byte goes unseen.
-#![cfg(feature = "files")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use lattice_phi4::ndarray::Array2;

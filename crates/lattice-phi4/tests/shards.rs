@@ -1,5 +1,4 @@
 //! Shards of a run, made by jobs that know nothing of each other.
-#![cfg(feature = "files")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use lattice_phi4::{Lattice, MergeError, Phi4, Production, Run, Start};

@@ -1,6 +1,6 @@
 //! What statistical tests share: seeds that can be made fresh, and comparisons at a stated significance.
 //!
-//! A sound test fails by chance with probability [`SIGNIFICANCE`], so a thousand of them do in one run of 10,000. A test of
+//! A sound test fails by chance with probability [`SIGNIFICANCE`], so a suite of a thousand does in one run of 10,000. A test of
 //! `n` comparisons has `1/n` of it for each, which bounds the sum whatever the correlations (Bonferroni).
 //!
 //! ```
