@@ -169,7 +169,7 @@ mod tests {
     fn every_column_has_its_unit_in_the_line_above_the_names() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("curve.csv");
-        let mut curves = Curves::over("t", Unit::Time, &[1.0]);
+        let mut curves = Curves::over("t", Unit::Time, [1.0]);
         curves.push_estimates("kappa_4", Unit::Data(4), [Estimate { value: -2.0, error: 0.5 }]);
         curves.push("cost", Unit::Milliseconds, [3.0]);
         curves.save(&path).unwrap();
