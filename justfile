@@ -50,3 +50,8 @@ supply base='HEAD~1':
     cargo deny check
     cargo hack check --each-feature --exclude-features cuda,metal -p sde-core -p cumulants -p lattice-phi4 -p score-nets -p lattice-diffusion
     cargo semver-checks --baseline-rev {{base}}
+
+# The oldest Rust that each crate declares; rustup installs it
+msrv:
+    cargo +1.89.0 check --locked -p sde-core -p cumulants -p lattice-phi4 -p lattice-diffusion
+    cargo +1.94.0 check --locked -p score-nets -p examples

@@ -190,7 +190,8 @@ fn the_example_of_a_readme_has_at_most_fifteen_lines() {
     }
 }
 
-/// Which Rust is needed at least, for the crates and for what they bring; clippy looks after the standard library.
+/// Which Rust is needed at least, for the crates and for what they bring; clippy looks after the standard library. Nets are for later
+/// ones: candle declares none.
 #[test]
 fn no_dependency_needs_a_later_rust() {
     let platform = ["--filter-platform", "x86_64-unknown-linux-gnu"];
@@ -200,7 +201,8 @@ fn no_dependency_needs_a_later_rust() {
         |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()).unwrap();
     for package in metadata["packages"].as_array().unwrap() {
         let needed = package["rust_version"].as_str().map_or(0, minor);
-        assert!(needed <= 89, "{} needs Rust 1.{needed}", package["name"]);
+        let declared = if package["name"] == "score-nets" { 94 } else { 89 };
+        assert!(needed <= declared, "{} needs Rust 1.{needed}", package["name"]);
     }
 }
 
