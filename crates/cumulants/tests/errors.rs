@@ -90,6 +90,9 @@ fn pull_of_variance(
     (found.powi(2) * data.len() as f64 - exact) / spread
 }
 
+/// `E f` of a law, for any `f`.
+type Expectation = dyn Fn(&dyn Fn(f64) -> f64) -> f64;
+
 /// Uniform samples, whose Appell polynomials are Bernoulli's, to order 8; normal ones, with Hermite's, and exponential ones, with
 /// `x^n - n x^(n-1)`, as far as the squares of the polynomials have a mean of normal law.
 #[test]
@@ -98,7 +101,7 @@ fn delta_method_on_samples_of_known_laws() {
     let pulls = |data: &[f64],
                  orders: std::ops::RangeInclusive<u32>,
                  appell: &dyn Fn(u32, f64) -> f64,
-                 expectation: &dyn Fn(&dyn Fn(f64) -> f64) -> f64| {
+                 expectation: &Expectation| {
         let errors = standard_errors(data, &summary::<8>(data));
         for n in orders {
             let pull = pull_of_variance(data, n, errors[n as usize - 1], appell, expectation);
