@@ -11,6 +11,10 @@ run *args:
 test:
     cargo test
 
+# The statistical tests with other seeds
+seeds count='1' first='1' *args:
+    scripts/fresh-seeds.sh {{count}} {{first}} {{args}}
+
 # What CI runs
 ci:
     .ci/run
