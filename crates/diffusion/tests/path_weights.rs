@@ -164,7 +164,8 @@ fn fresh_paths_leave_the_target_as_it_is() {
     }
 }
 
-/// Scores that were fitted nowhere: between two hopping parameters, and on half of the strip. `ln Z` and the susceptibility.
+/// Scores that were fitted nowhere: between two hopping parameters, and on half of the strip. `ln Z` and the susceptibility. At a hopping
+/// of 0.27, where the two signs begin to part, weights of such scores have infinite variance.
 #[test]
 fn strips_with_scores_from_elsewhere() {
     let test = Comparisons::of(4);
@@ -178,12 +179,12 @@ fn strips_with_scores_from_elsewhere() {
     let (low, high) = (fitted([4, 2], 0.17), fitted([4, 2], 0.25));
     let between = PerturbativeModel::interpolated(&[(0.17, &low), (0.25, &high)], 0.21).unwrap();
     let long = Lattice::new(&[16, 2]).unwrap();
-    let carried = fitted([8, 2], 0.27).on_lattice(&long).unwrap();
-    for (extents, hopping, model, exact) in [
-        ([4, 2], 0.21, between, (5.348_303_44, 2.432_090_80, 0.003)),
-        ([16, 2], 0.27, carried, (25.736_590_0, 19.120_856_6, 0.02)),
+    let carried = fitted([8, 2], 0.21).on_lattice(&long).unwrap();
+    for (extents, model, exact) in [
+        ([4, 2], between, (5.348_303_44, 2.432_090_80, 0.003)),
+        ([16, 2], carried, (21.300_932_1, 2.455_550_70, 0.004)),
     ] {
-        let action = Phi4::new(Lattice::new(&extents).unwrap(), hopping, LAMBDA).unwrap();
+        let action = Phi4::new(Lattice::new(&extents).unwrap(), 0.21, LAMBDA).unwrap();
         let spectrum = model.spectrum().clone();
         let top = 2.5 * spectrum.variances()[0].sqrt();
         let schedule = Edm::new(top).unwrap();
