@@ -57,5 +57,5 @@ supply base='HEAD~1':
 
 # The oldest Rust that each crate declares; rustup installs it
 msrv:
-    cargo +1.89.0 check --locked -p sde-core -p cumulants -p lattice-phi4 -p lattice-diffusion
+    cargo +1.89.0 check --locked -p sde-core -p cumulants -p lattice-phi4 -p lattice-diffusion --features lattice-phi4/files
     cargo +1.94.0 check --locked -p score-nets -p examples
