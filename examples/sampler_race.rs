@@ -103,7 +103,7 @@ fn work(args: &RaceArgs) -> Result<(), Failure> {
             .log_x()
             .log_y()
             .x_range(6.5, 80.0)
-            .y_range(1e-3, 1e5)
+            .y_range(1e-3, 1e7)
             .legend(Corner::TopLeft);
         for (name, costs) in NAMES.iter().zip(&costs) {
             panel = panel.markers(name, &x, costs, &vec![0.0; costs.len()]);
