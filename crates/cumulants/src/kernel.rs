@@ -46,6 +46,7 @@ pub(crate) fn centred_sums<const N: usize>(block: &[f64]) -> (f64, [f64; N]) {
     let residual = sums[0] / count;
     taylor_shift(count, -residual, &mut sums);
     sums[0] = 0.0;
+    no_negative_square(&mut sums);
     (centre + residual, sums)
 }
 
@@ -107,7 +108,17 @@ pub(crate) fn merged_sums<const N: usize>(
         *sum += term;
     }
     sums[0] = 0.0;
+    no_negative_square(&mut sums);
     (mean_a + up, sums)
+}
+
+/// What is left of a sum of squares where all values are equal is rounding, of either sign.
+#[expect(clippy::inline_always, reason = "must be compiled with the instruction set of its caller")]
+#[inline(always)]
+fn no_negative_square<const N: usize>(sums: &mut [f64; N]) {
+    if let Some(squares) = sums.get_mut(1).filter(|squares| **squares < 0.0) {
+        *squares = 0.0;
+    }
 }
 
 /// Replaces the sums `sum y^k` by `sum (y + t)^k`, `k = 1..=N`.

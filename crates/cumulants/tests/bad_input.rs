@@ -1,5 +1,6 @@
 //! Numbers of any kind, the same as `fuzz/` runs them.
 
+use cumulants::Moments;
 use proptest::prelude::*;
 
 mod any_input;
@@ -29,5 +30,21 @@ proptest! {
     #[test]
     fn nothing_panics_on_constants(x in any_number(), length in 0..80_usize) {
         any_input::run(&vec![x; length]);
+    }
+}
+
+/// Rounding left a sum of squares of equal numbers below zero, and what was stored was refused.
+#[test]
+fn equal_numbers_have_no_negative_variance() {
+    for exponent in -160..60 {
+        for length in 1..80 {
+            let data = vec![1.234_567 * 10_f64.powi(exponent); length];
+            let (all, rest) = (Moments::<4>::of(&data), Moments::<4>::of(&data[1..]));
+            for moments in [all, rest.merge(&all)] {
+                assert!(!(moments.central_moment(2) < 0.0), "{length} of {}", data[0]);
+                let stored = serde_json::to_string(&moments).unwrap();
+                assert!(serde_json::from_str::<Moments<4>>(&stored).is_ok(), "{stored}");
+            }
+        }
     }
 }
