@@ -8,7 +8,7 @@
 //!
 //! let test = Comparisons::of(2);
 //! assert!(test.normal(5.4)); // standard errors, of a known error: up to 5.45
-//! assert!(!test.student(5.4, 31.0)); // of an error from 32 values: up to 6.9
+//! assert!(test.student(7.1, 31.0)); // of an error from 32 values: up to 7.14
 //! ```
 
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
