@@ -36,6 +36,14 @@
 //! **Files.** All that reads and writes files needs the feature `files`: [`EnsembleWriter`], [`EnsembleReader`],
 //! [`EnsembleFields`], [`FittedScore`], and of a [`Production`] what saves, resumes and merges.
 
+#![cfg_attr(
+    not(feature = "files"),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "links to what reads and writes files are checked with it"
+    )
+)]
+
 mod ancestral;
 mod certificate;
 mod cluster;
