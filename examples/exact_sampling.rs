@@ -13,10 +13,12 @@ use examples::lattice::{
     path_sampler, simulate, table,
 };
 use examples::{
-    Common, Corner, Failure, Figure, Options, Panel, Progress, Results, Row, check_writable, conclude,
-    positive, run,
+    Columns, Common, Corner, Failure, Figure, Options, Panel, Parts, PartsArgs, Progress, Results, Row,
+    check_writable, conclude, positive, run,
 };
-use lattice_phi4::{Chains, Hmc, Leap, Measurements, Observable, PathSampler, PerturbativeScore, Phi4};
+use lattice_phi4::{
+    Chains, Hmc, Leap, Measurements, Observable, PathSampler, PerturbativeScore, Phi4, WeightedFields,
+};
 use ndarray::{Array2, s};
 use sde_core::{Edm, Noise};
 
@@ -73,6 +75,9 @@ struct ExactArgs {
     /// How weights are used
     #[arg(long, value_name = "NAME", default_value = "weights")]
     method: Method,
+
+    #[command(flatten)]
+    parts: PartsArgs,
 }
 
 impl Options for ExactArgs {
@@ -109,21 +114,22 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
     let sampler = path_sampler(&model, fields.view(), steps, seed)?;
     results = results.setting("seconds_train", start.elapsed().as_secs_f64());
     let start = Instant::now();
-    let generated = match args.method {
-        Method::Flow => {
-            let (generated, evaluations) = by_flow(&action, &sampler, fields.nrows(), seed)?;
-            results.push(Row::new("evaluations_per_configuration", "flow", evaluations, 0.0));
-            generated
-        }
-        _ => sampler.run(&action, fields.nrows(), seed)?,
-    };
+    let (WeightedFields { fields: generated, log_weights }, evaluations) =
+        draw(args, steps, &action, &sampler, fields.nrows())?;
+    if let Some(shard) = args.parts.shard {
+        shard.farewell(out);
+        return forget(&checkpoint);
+    }
+    if let Some(evaluations) = evaluations {
+        results.push(Row::new("evaluations_per_configuration", "flow", evaluations, 0.0));
+    }
     results = results
         .setting("seconds_sample", start.elapsed().as_secs_f64())
         .setting("configs", fields.nrows())
         .setting("ordered", model.ordered);
-    let weights = LogWeights::new(generated.log_weights)?;
+    let weights = LogWeights::new(log_weights)?;
     let mut measured = Measurements::new(action.lattice());
-    measured.extend(generated.fields.view());
+    measured.extend(generated.view());
 
     let tail = weights.tail();
     let chain = weights.independence_metropolis(seed);
@@ -147,7 +153,7 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
         Method::Weights | Method::Flow => weighted(&action, &weights, &measured)?,
         Method::Metropolis => estimates(&table(&action, &measured.select(&chain.rows), measured.len())?),
         Method::Mixed => {
-            let (found, acceptance) = mixed(&action, &sampler, &generated.fields, seed)?;
+            let (found, acceptance) = mixed(&action, &sampler, &generated, seed)?;
             results.push(Row::new("acceptance", "mixed", acceptance, 0.0));
             for (observable, found) in &found.0 {
                 let quantity = format!("tau_int_{}", observable.name());
@@ -157,7 +163,7 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
         }
         Method::Mala => {
             for noise in NOISES {
-                let (found, acceptance) = by_score(&action, &sampler, &generated.fields, noise, seed)?;
+                let (found, acceptance) = by_score(&action, &sampler, &generated, noise, seed)?;
                 let source = format!("mala, s={noise}");
                 results.push(Row::new("acceptance", &source, acceptance, 0.0));
                 for (observable, estimate) in estimates(&found) {
@@ -184,6 +190,40 @@ fn work(args: &ExactArgs) -> Result<(), Failure> {
     Figure::grid(1, 2, vec![weights_panel(&weights)?, magnetisation]).save(&out.join("weights.svg"))?;
     conclude(results, out, "lattice_phi4_ve")?;
     forget(&checkpoint)
+}
+
+/// Draws as many of all `rows` as the options ask this job for, and puts them together; by the flow also tells how many evaluations
+/// of the score one took.
+fn draw(
+    args: &ExactArgs,
+    steps: usize,
+    action: &Phi4,
+    sampler: &PathSampler<'_, Edm, PerturbativeScore<Edm>>,
+    rows: usize,
+) -> Result<(WeightedFields, Option<f64>), Failure> {
+    let LatticeArgs { common, size, hopping, lambda, .. } = &args.lattice;
+    let (seed, flow) = (common.seed, args.method == Method::Flow);
+    let settings = format!(
+        "exact_sampling: seed {seed}, {size:?}, hopping {hopping}, lambda {lambda}, flow {flow}, {steps} steps"
+    );
+    let shape = (rows, action.lattice().volume());
+    let Columns(made) = Parts::new(&args.parts, common.out()).make("paths", &settings, shape, |rows| {
+        let columns = if flow {
+            let drawn = by_flow(sampler, rows, seed)?;
+            let evaluations = drawn.evaluations.iter().map(|n| *n as f64).collect();
+            let log_weights = drawn.log_weights(action);
+            vec![drawn.fields.into_raw_vec_and_offset().0, log_weights, evaluations]
+        } else {
+            let drawn = sampler.run_rows(action, rows, seed)?;
+            vec![drawn.fields.into_raw_vec_and_offset().0, drawn.log_weights]
+        };
+        Ok(Columns(columns))
+    })?;
+    let mut made = made.into_iter();
+    let [fields, log_weights] = [(); 2].map(|()| made.next().unwrap_or_default());
+    let fields = Array2::from_shape_vec((log_weights.len(), shape.1), fields)?;
+    let mean = |evaluations: Vec<f64>| evaluations.iter().sum::<f64>() / evaluations.len() as f64;
+    Ok((WeightedFields { fields, log_weights }, made.next().map(mean)))
 }
 
 /// Chains from the first of `generated`, a trajectory and a fresh path in turn, as many configurations in all; the first tenth of a

@@ -9,12 +9,12 @@ use std::time::Instant;
 use cumulants::distances::kolmogorov_smirnov_two_sample;
 use cumulants::{ChainError, Estimate, GammaMethod};
 use examples::lattice::{
-    CHECKPOINT, Ensemble, LatticeArgs, Protocol, ScoreArgs, ScoreKind, Shells, Table, action_panel, correct,
-    forget, magnetisation_panel, noised, simulate, table, time_of,
+    CHECKPOINT, Ensemble, LatticeArgs, Learned, Protocol, ScoreArgs, ScoreKind, Shells, Table, action_panel,
+    correct, forget, magnetisation_panel, noised, simulate, table, time_of,
 };
 use examples::{
-    Common, Corner, Curves, Failure, Figure, Options, Panel, Results, Row, Unit, check_writable, conclude,
-    run,
+    Columns, Common, Corner, Curves, Failure, Figure, Options, Panel, Parts, PartsArgs, Results, Row, Unit,
+    check_writable, conclude, run,
 };
 use lattice_phi4::{FieldPrior, Measurements, MinMax, Observable, Phi4, Primary, Probe};
 use ndarray::{Array2, s};
@@ -63,6 +63,9 @@ struct VeArgs {
     /// draws fields with domains, none else]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     correct: Option<u64>,
+
+    #[command(flatten)]
+    parts: PartsArgs,
 }
 
 impl Options for VeArgs {
@@ -90,17 +93,13 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let model = all.score.obtain(&action, args, fields, out)?;
     let train = start.elapsed();
     let start = Instant::now();
-    let (mut backward, mut pictures) = (Vec::new(), Vec::new());
-    let prior = all.prior.prior();
-    let levels = model.noise_levels(prior)?.len();
-    let mut seen = 0;
-    let mut generated = model.sample(prior, fields.nrows(), args.common.seed, &mut |noise, x| {
-        seen += 1;
-        if (levels - 1 - seen).is_multiple_of(STRIDE) {
-            backward.push((noise, followed(&action, x)));
-            pictures.push((noise, x.row(PICTURED).to_vec()));
-        }
-    })?;
+    let levels = model.noise_levels(all.prior.prior())?;
+    let Generated { fields: mut generated, flow: backward, mut pictures } =
+        generate(all, &action, &model, &levels, fields.nrows())?;
+    if let Some(shard) = all.parts.shard {
+        shard.farewell(out);
+        return forget(&checkpoint);
+    }
     let domains = args.protocol == Protocol::Paper && all.score.score == Some(ScoreKind::Unet);
     let trajectories = all.correct.unwrap_or(u64::from(domains));
     let uncorrected = if trajectories > 0 {
@@ -115,18 +114,18 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
     let found = table(&action, &measured, measured.len())?;
     let sampling = start.elapsed();
 
-    pictures.push((0.0, generated.row(PICTURED).to_vec()));
-    let (mut forward, mut forward_pictures) = (Vec::new(), vec![(0.0, fields.row(PICTURED).to_vec())]);
+    pictures.push((0.0, generated.row(0).to_vec()));
+    let (mut forward, mut forward_pictures) = (Vec::new(), vec![(0.0, fields.row(0).to_vec())]);
     for (stream, &(noise, _)) in backward.iter().enumerate().rev() {
         let x = noised(fields, noise, args.common.seed, stream as u64);
         forward.push((noise, under_noise(&action, &target, &ensemble.measured, &x)?));
-        forward_pictures.push((noise, x.row(PICTURED).to_vec()));
+        forward_pictures.push((noise, x.row(0).to_vec()));
     }
     pictures.reverse();
 
     results = results
         .setting("configs", fields.nrows())
-        .setting("noise_levels", levels)
+        .setting("noise_levels", levels.len())
         .setting("prior", if all.prior == PriorKind::Paper { "paper" } else { "matched" })
         .setting("ordered", model.ordered())
         .setting("seconds_data", data.as_secs_f64())
@@ -181,8 +180,7 @@ fn work(all: &VeArgs) -> Result<(), Failure> {
 /// Configurations that the score is compared with the force on.
 const SHOWN: usize = 500;
 
-/// The configuration that is pictured, and the number of times.
-const PICTURED: usize = 0;
+/// Times at which the first configuration is pictured.
 const PICTURES: usize = 4;
 
 /// A configuration without noise, and at some of the times it has on its way, ascending.
@@ -223,20 +221,71 @@ fn added(observable: Observable, s: f64) -> f64 {
 
 type Flow = [(f64, [Estimate; FOLLOWED.len()])];
 
+/// Generated configurations, and what was seen of them on their way, at descending noise.
+struct Generated {
+    fields: Array2<f64>,
+    flow: Vec<(f64, [Estimate; FOLLOWED.len()])>,
+    pictures: Vec<(f64, Vec<f64>)>,
+}
+
+/// Draws as many configurations as the options ask this job for, and puts them together.
+fn generate(
+    all: &VeArgs,
+    action: &Phi4,
+    model: &Learned,
+    levels: &[f64],
+    rows: usize,
+) -> Result<Generated, Failure> {
+    let VeArgs { lattice: LatticeArgs { common, size, hopping, lambda, protocol, .. }, score, prior, .. } =
+        all;
+    let settings = format!(
+        "lattice_phi4_ve: seed {}, {size:?}, hopping {hopping}, lambda {lambda}, {protocol:?}, {score:?}, prior {prior:?}",
+        common.seed
+    );
+    let visited: Vec<f64> = levels[..levels.len() - 1].iter().copied().step_by(STRIDE).rev().collect();
+    // The fields, and for every time the primaries of what is followed, and the picture.
+    let each = FOLLOWED.len() + 1;
+    let shape = (rows, action.lattice().volume());
+    let Columns(made) = Parts::new(&all.parts, common.out()).make("generated", &settings, shape, |rows| {
+        let mut columns = vec![Vec::new(); 1 + each * visited.len()];
+        let first = rows.start;
+        let fields = model.sample(prior.prior(), rows, common.seed, &mut |noise, x| {
+            let Some(time) = visited.iter().position(|visited| *visited == noise) else { return };
+            let (followed, picture) = columns[1 + each * time..][..each].split_at_mut(FOLLOWED.len());
+            let measured = measured(action, x);
+            for (column, observable) in followed.iter_mut().zip(FOLLOWED) {
+                *column = measured.columns(&observable.primaries()).iter().copied().collect();
+            }
+            if first == 0 {
+                picture[0] = x.row(0).to_vec();
+            }
+        })?;
+        columns[0] = fields.into_raw_vec_and_offset().0;
+        Ok(Columns(columns))
+    })?;
+    let mut made = made.into_iter();
+    let fields = made.next().unwrap_or_default();
+    let (mut flow, mut pictures) = (Vec::new(), Vec::new());
+    for noise in visited {
+        flow.push((noise, FOLLOWED.map(|observable| followed(action, observable, made.next()))));
+        pictures.push((noise, made.next().unwrap_or_default()));
+    }
+    let fields = Array2::from_shape_vec((fields.len() / shape.1, shape.1), fields)?;
+    Ok(Generated { fields, flow, pictures })
+}
+
 fn measured(action: &Phi4, x: &Array2<f64>) -> Measurements {
     let mut measured = Measurements::new(action.lattice());
     measured.extend(x.view());
     measured
 }
 
-/// [`FOLLOWED`], with errors over configurations.
-fn followed(action: &Phi4, x: &Array2<f64>) -> [Estimate; FOLLOWED.len()] {
-    let measured = measured(action, x);
-    FOLLOWED.map(|observable| {
-        observable
-            .estimate(action, &measured, measured.len())
-            .map_or(Estimate { value: f64::NAN, error: f64::NAN }, |found| found.estimate())
-    })
+/// An observable from the rows of its primaries, with its error over configurations.
+fn followed(action: &Phi4, observable: Observable, rows: Option<Vec<f64>>) -> Estimate {
+    let (rows, columns) = (rows.unwrap_or_default(), observable.primaries().len());
+    GammaMethod::default()
+        .derived(&[&rows], columns, |means| observable.value(action, means))
+        .map_or(Estimate { value: f64::NAN, error: f64::NAN }, |found| found.estimate())
 }
 
 /// [`FOLLOWED`] of configurations with noise on top of them, with the error of the noise alone: that of the change from

@@ -6,15 +6,15 @@
 //! Many jobs can share the work: each is started with the same options, a `--shard` and an `--out` of its own, and one with
 //! `--merge` and the folders of all makes of them what a single job would have made, to the last byte.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cumulants::GammaMethod;
 use examples::lattice::{
     CHECKPOINT, Ensemble, LatticeArgs, forget, magnetisation_panel, merge, simulate, simulate_shard, table,
 };
 use examples::{
-    Common, Corner, Curves, Failure, Figure, Options, Panel, Row, Shard, Unit, check_writable, conclude, run,
-    write_json,
+    Common, Corner, Curves, Failure, Figure, Options, Panel, PartsArgs, Row, Unit, check_writable, conclude,
+    run, write_json,
 };
 use lattice_phi4::{EnsembleWriter, Observable, Orbits, Phi4, Primary, Provenance, Verdict, propagator};
 
@@ -33,13 +33,8 @@ struct HmcArgs {
     #[command(flatten)]
     lattice: LatticeArgs,
 
-    /// Make this part of the ensemble only: 2/5 is the third of five jobs
-    #[arg(long, value_name = "I/N", conflicts_with = "merge")]
-    shard: Option<Shard>,
-
-    /// Put together what jobs with a --shard have left in these folders
-    #[arg(long, value_name = "DIR", num_args = 1..)]
-    merge: Vec<PathBuf>,
+    #[command(flatten)]
+    parts: PartsArgs,
 }
 
 impl Options for HmcArgs {
@@ -58,15 +53,15 @@ fn work(all: &HmcArgs) -> Result<(), Failure> {
     let mut results = args.results("phi4_hmc");
     let checkpoint = out.join(CHECKPOINT);
     let (protocol, seed) = (args.protocol, args.common.seed);
-    if let Some(shard) = all.shard {
+    if let Some(shard) = all.parts.shard {
         simulate_shard(&action, protocol, configs, seed, &checkpoint, shard)?;
         shard.farewell(out);
         return Ok(());
     }
-    let ensemble = if all.merge.is_empty() {
+    let ensemble = if all.parts.merge.is_empty() {
         simulate(&action, protocol, configs, seed, Some(&checkpoint))?
     } else {
-        let folders: Vec<_> = all.merge.iter().map(|folder| folder.join(CHECKPOINT)).collect();
+        let folders: Vec<_> = all.parts.merge.iter().map(|folder| folder.join(CHECKPOINT)).collect();
         merge(&action, protocol, configs, seed, &folders)?
     };
     let simulation = &ensemble.simulation;

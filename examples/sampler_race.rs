@@ -163,7 +163,10 @@ fn generated(action: &Phi4, args: &RaceArgs) -> Result<[Entry; NAMES.len() - MOD
         Ok::<_, Failure>(Entry { cost, start: training })
     };
     let paths = entry(&|| Ok(sampler.run(action, rows, seed)?))?;
-    let flow = entry(&|| Ok(by_flow(action, &sampler, rows, seed)?.0))?;
+    let flow = entry(&|| {
+        let drawn = by_flow(&sampler, 0..rows, seed)?;
+        Ok(WeightedFields { log_weights: drawn.log_weights(action), fields: drawn.fields })
+    })?;
     // Too few chains for all threads.
     let chains = Chains::from_fields(fields.slice(s![..MIXED, ..]).to_owned(), seed);
     let hmc = hmc(action)?;

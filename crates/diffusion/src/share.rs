@@ -107,25 +107,31 @@ impl Share {
         self.parts
     }
 
+    /// Whether these are all parts of one whole, in order.
+    ///
+    /// # Errors
+    /// [`ShareError::Order`] if a part is missing, doubled, or of another whole.
+    pub fn check_whole(parts: impl IntoIterator<Item = Self>) -> Result<(), ShareError> {
+        let mut parts = parts.into_iter();
+        let mut found = parts.next();
+        let first = found.unwrap_or(Self { shape: (0, 0), part: 0, parts: 1 });
+        let mut place = 0;
+        while place < first.parts || found.is_some() {
+            if found != Some(Self { part: place, ..first }) {
+                let found = found.map_or("none".into(), |share| format!("{} of {}", share.part, share.parts));
+                return Err(ShareError::Order { place, found, parts: first.parts });
+            }
+            (found, place) = (parts.next(), place + 1);
+        }
+        Ok(())
+    }
+
     /// Puts the flows of all parts together, which must come in order.
     ///
     /// # Errors
-    /// [`ShareError::Order`] if a part is missing, doubled, or of another whole; [`ShareError::Times`], [`ShareError::Cut`].
+    /// As [`check_whole`](Self::check_whole); [`ShareError::Times`], [`ShareError::Cut`].
     pub fn merge(parts: Vec<(Self, CumulantFlow)>) -> Result<CumulantFlow, ShareError> {
-        let wrong = |place, found: Option<&Self>, parts| ShareError::Order {
-            place,
-            found: found.map_or("none".into(), |share| format!("{} of {}", share.part, share.parts)),
-            parts,
-        };
-        let Some(&(first, _)) = parts.first() else {
-            return Err(wrong(0, None, 1));
-        };
-        for place in 0..first.parts.max(parts.len()) {
-            let found = parts.get(place).map(|(share, _)| share);
-            if found != Some(&Self { part: place, ..first }) {
-                return Err(wrong(place, found, first.parts));
-            }
-        }
+        Self::check_whole(parts.iter().map(|(share, _)| *share))?;
         let mut flows = parts.into_iter().map(|(_, flow)| flow);
         let mut whole = flows.next().expect("there is a first");
         for flow in flows {

@@ -21,6 +21,7 @@ use ndarray::{Array1, Array2};
 use sde_core::{Batch, Noise, NoiseSchedule, NormalSource, values, values_mut};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::{LN_2, TAU};
+use std::ops::Range;
 
 /// The density from which the backward process of a field starts, given the [`Spectrum`] of the field without noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,17 +59,29 @@ impl FieldPrior {
         rows: usize,
         noise: &Noise,
     ) -> Array2<f64> {
+        self.draw_rows(spectrum, schedule, t, 0..rows, noise)
+    }
+
+    /// Those `rows` that [`draw`](Self::draw) would draw of all. They begin with an even one, since fields are transformed in pairs.
+    pub fn draw_rows<S: NoiseSchedule + ?Sized>(
+        self,
+        spectrum: &Spectrum,
+        schedule: &S,
+        t: f64,
+        rows: Range<usize>,
+        noise: &Noise,
+    ) -> Array2<f64> {
         let transform = PairTransform::new(&spectrum.lattice());
         let Law { variances, mean } = self.law(spectrum, schedule, t, &transform);
-        let mut x = Array2::zeros((rows, transform.sites()));
+        let (first, mut x) = (rows.start, Array2::zeros((rows.len(), transform.sites())));
         let widths: Vec<f64> = variances.iter().map(|g| g.sqrt()).collect();
         let fields = x.as_slice_mut().expect("a new array is contiguous");
-        noise.block(0, 0).fill(0, fields);
+        noise.block(0, (first * transform.sites()) as u64).fill(0, fields);
         PairFilter::new(&transform).filter_rows(fields, &widths);
         x += mean;
         if self == Self::TwoSigns {
-            let mut signs = vec![0.0; rows];
-            noise.block(0, 0).fill(1, &mut signs);
+            let mut signs = vec![0.0; rows.len()];
+            noise.block(0, first as u64).fill(1, &mut signs);
             x.outer_iter_mut().zip(&signs).for_each(|(mut row, sign)| row *= sign.signum());
         }
         x

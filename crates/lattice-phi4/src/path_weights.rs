@@ -30,6 +30,7 @@ use rayon::prelude::*;
 use sde_core::{
     Batch, BatchMut, EvalError, Noise, NoiseSchedule, Reverse, ScoreModel, Step, Target, TimeGrid, values_mut,
 };
+use std::ops::Range;
 
 /// Values in a block: large enough that preparing a noise level costs little.
 const BLOCK: usize = 1 << 16;
@@ -129,16 +130,30 @@ impl<S: NoiseSchedule + Sync, M: ScoreModel + Sync> PathSampler<'_, S, M> {
         rows: usize,
         seed: u64,
     ) -> Result<WeightedFields, PathError> {
+        self.run_rows(target, 0..rows, seed)
+    }
+
+    /// Those `rows` that [`run`](Self::run) would draw of all, beginning with an even one.
+    ///
+    /// # Errors
+    /// [`PathError`].
+    pub fn run_rows<T: Target + Sync>(
+        &self,
+        target: &T,
+        rows: Range<usize>,
+        seed: u64,
+    ) -> Result<WeightedFields, PathError> {
         self.check(target)?;
+        let start = rows.start * self.spectrum.lattice().volume();
         let Self { spectrum, prior, process, grid } = self;
         let (schedule, top) = (&process.schedule, grid.start());
-        let mut fields = prior.draw(spectrum, schedule, top, rows, &Noise::new(seed, PRIOR));
+        let mut fields = prior.draw_rows(spectrum, schedule, top, rows, &Noise::new(seed, PRIOR));
         let mut log_weights = (-prior.log_density(spectrum, schedule, top, fields.view())).to_vec();
         let noise = Noise::new(seed, STEPS);
         self.each_block(&mut fields, &mut log_weights, |first, mut x, log_weights| {
             let mut ancestral = Ancestral::new(spectrum);
             for step in grid.steps() {
-                let noise = noise.block(step.index as u64, first);
+                let noise = noise.block(step.index as u64, start as u64 + first);
                 ancestral.weighted_step(process, step, x.view_mut(), &noise, log_weights)?;
             }
             subtract_action(target, x.view(), log_weights);

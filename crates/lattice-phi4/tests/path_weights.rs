@@ -283,6 +283,17 @@ fn blocks_do_not_matter() {
         first += block;
     }
     assert_eq!(whole.fields, x);
+
+    for prior in [FieldPrior::Noise, FieldPrior::Matched, FieldPrior::TwoSigns] {
+        let spectrum = Spectrum::new(&spectrum.lattice(), 0.7, spectrum.variances().to_vec()).unwrap();
+        let sampler = PathSampler { prior, spectrum: &spectrum, ..sampler.clone() };
+        let whole = sampler.run(&action, rows, 8).unwrap();
+        for range in [0..1000, 1000..1002, 1002..rows] {
+            let part = sampler.run_rows(&action, range.clone(), 8).unwrap();
+            assert_eq!(part.log_weights, whole.log_weights[range.clone()], "{prior:?}");
+            assert_eq!(part.fields, whole.fields.slice(s![range, ..]));
+        }
+    }
 }
 
 #[test]

@@ -51,3 +51,16 @@ impl Configurations for Array2<f64> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_an_array_are_configurations() {
+        let fields = Array2::from_shape_fn((3, 2), |(row, site)| (10 * row + site) as f64);
+        let mut out = [0.0; 2];
+        fields.read(2, &mut out).unwrap();
+        assert_eq!((Configurations::len(&fields), fields.sites(), out), (3, 2, [20.0, 21.0]));
+    }
+}

@@ -157,6 +157,7 @@ mod tests {
     #[test]
     fn widening_adds_variance_alone() {
         let (before, after) = (skewed(), skewed().widened(0.7));
+        assert_relative_eq!(after.width(), before.width().hypot(0.7), max_relative = 1e-15);
         assert_relative_eq!(after.moment(1), before.moment(1), max_relative = 1e-15);
         assert_relative_eq!(after.moment(2), before.moment(2) + 0.49, max_relative = 1e-14);
         // The third cumulant but for its term in the mean, which stays.

@@ -103,3 +103,52 @@ impl<T: Target> Drift for Langevin<T> {
         std::f64::consts::SQRT_2
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{TwoPeak, VariancePreserving};
+    use approx::assert_relative_eq;
+    use ndarray::{Array2, array};
+
+    /// The drifts as they are printed, for a schedule with `k` and `g` other than one.
+    #[test]
+    fn drifts_are_those_of_the_equations() {
+        let (schedule, model, t) =
+            (VariancePreserving::new(10.0).unwrap(), TwoPeak::new(1.0, 0.25).unwrap(), 0.3);
+        let Coefficients { rate, strength } = schedule.coefficients(t);
+        let square = strength * strength;
+        assert!((rate - 1.0).abs() > 0.1 && (square - 1.0).abs() > 0.1, "{rate} {square}");
+        let x = array![[-1.7, 0.4], [0.2, 2.5]];
+        let drift = |process: &dyn Drift| {
+            let mut out = Array2::zeros(x.raw_dim());
+            process.drift(x.view(), t, out.view_mut()).unwrap();
+            (out, process.strength(t))
+        };
+        let mut score = Array2::zeros(x.raw_dim());
+        model.score(schedule).score(x.view(), t, score.view_mut()).unwrap();
+        let linear = &x * (-0.5 * rate);
+        let expected = [
+            (drift(&Forward(schedule)), linear.clone(), strength),
+            (drift(&Reverse { schedule, score: model.score(schedule) }), &linear - &score * square, strength),
+            (
+                drift(&ProbabilityFlow { schedule, score: model.score(schedule) }),
+                &linear - &score * (0.5 * square),
+                0.0,
+            ),
+        ];
+        for ((found, noise), drift, strength) in expected {
+            for (found, drift) in found.iter().zip(&drift) {
+                assert_relative_eq!(found, drift, max_relative = 1e-13);
+            }
+            assert_relative_eq!(noise, strength);
+        }
+        // `-dS/dx` of one variable, by its formula.
+        let x = 0.4;
+        let mut force = array![[0.0]];
+        Langevin(model).drift(array![[x]].view(), t, force.view_mut()).unwrap();
+        let expected = (f64::tanh(x / 0.0625) - x) / 0.0625;
+        assert_relative_eq!(force[(0, 0)], expected, max_relative = 1e-13);
+        assert_relative_eq!(Langevin(model).strength(t), 2.0_f64.sqrt());
+    }
+}

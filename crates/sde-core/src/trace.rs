@@ -195,6 +195,7 @@ mod tests {
         let (a, probes) = (matrix(), 40_000);
         let noise = Noise::new(seed(4), 0);
         let score = HutchinsonTrace::new(Linear(matrix()), SITES, probes, &noise, 0.1).unwrap();
+        assert_eq!(score.estimates(), probes);
         let x = Array2::ones((1, SITES));
         let (mut s, mut found) = (Array2::zeros(x.dim()), Array2::zeros((1, probes)));
         score.score_and_divergence(x.view(), 0.0, s.view_mut(), found.view_mut()).unwrap();

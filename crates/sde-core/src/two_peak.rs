@@ -286,6 +286,8 @@ mod tests {
         };
         let h = 1e-6;
         let (up, down, here) = (action(h), action(-h), action(0.0));
+        // A reference is a target as well.
+        assert_eq!((Target::sites(&model()), Target::sites(&&model())), (1, 1));
         let mut force = Array2::zeros(x.raw_dim());
         model().force(x.view(), force.view_mut());
         for i in 0..41 {

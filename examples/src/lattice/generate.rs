@@ -171,15 +171,15 @@ pub fn sample(
     watch: &mut dyn FnMut(f64, &Array2<f64>),
 ) -> Result<Array2<f64>, Failure> {
     let levels = noise_levels(model.model.spectrum());
-    sample_from(model, FieldPrior::Matched, &levels, configs, seed, watch)
+    sample_from(model, FieldPrior::Matched, &levels, 0..configs, seed, watch)
 }
 
-/// The same, from another prior at the highest of `levels`.
+/// The same `rows`, from another prior at the highest of `levels`; they must begin where a [`Share`](diffusion::Share) does.
 pub(super) fn sample_from(
     model: &Model,
     prior: FieldPrior,
     levels: &[f64],
-    configs: usize,
+    rows: Range<usize>,
     seed: u64,
     watch: &mut dyn FnMut(f64, &Array2<f64>),
 ) -> Result<Array2<f64>, Failure> {
@@ -192,7 +192,7 @@ pub(super) fn sample_from(
     let mut watch = |noise: f64, x: &Array2<f64>| {
         if model.ordered { watch(noise, &signed(x.clone())) } else { watch(noise, x) }
     };
-    draw(model.model.spectrum(), model.score()?, prior, levels, configs, seed, &mut watch).map(signed)
+    draw_rows(model.model.spectrum(), model.score()?, prior, levels, rows, seed, &mut watch).map(signed)
 }
 
 /// Draws `configs` configurations from a score under [`Edm`]: Heun's rule on the whitened probability flow about `spectrum`,

@@ -1,6 +1,7 @@
 //! The choice of a score: fitted, learned, or read from an earlier run.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use lattice_phi4::{DomainScore, FieldPrior, FittedScore, Phi4, SpectralScore, Spectrum};
@@ -8,9 +9,9 @@ use ndarray::Array2;
 use score_nets::PublishedUnetConfig;
 use sde_core::{Edm, ScoreModel};
 
-use super::generate::{fit_magnetisation, from_paper_prior, learned_levels, sample_from};
+use super::generate::{draw_rows, fit_magnetisation, from_paper_prior, learned_levels, sample_from};
 use super::{
-    LatticeArgs, MixedTarget, Model, Protocol, UnetArgs, draw, fit, fit_gaussian, learn, learn_published,
+    LatticeArgs, MixedTarget, Model, Protocol, UnetArgs, fit, fit_gaussian, learn, learn_published,
     noise_levels, schedule,
 };
 use crate::{Failure, args::positive};
@@ -231,22 +232,22 @@ impl Learned {
         Ok(if prior == FieldPrior::Noise { from_paper_prior(&levels)? } else { levels })
     }
 
-    /// Draws `configs` configurations from a prior; `watch` sees them on their way, with the noise they have, after every one of the
-    /// [`noise_levels`](Self::noise_levels).
+    /// Draws these `rows` of all configurations from a prior, which must begin where a [`Share`](diffusion::Share) does; `watch` sees
+    /// them on their way, with the noise they have, after every one of the [`noise_levels`](Self::noise_levels).
     ///
     /// # Errors
     /// Of the score.
     pub fn sample(
         &self,
         prior: FieldPrior,
-        configs: usize,
+        rows: Range<usize>,
         seed: u64,
         watch: &mut dyn FnMut(f64, &Array2<f64>),
     ) -> Result<Array2<f64>, Failure> {
         let levels = self.noise_levels(prior)?;
         match self {
-            Self::Fitted(model) => sample_from(model, prior, &levels, configs, seed, watch),
-            Self::Net { spectrum, score } => draw(spectrum, &**score, prior, &levels, configs, seed, watch),
+            Self::Fitted(model) => sample_from(model, prior, &levels, rows, seed, watch),
+            Self::Net { spectrum, score } => draw_rows(spectrum, &**score, prior, &levels, rows, seed, watch),
         }
     }
 }

@@ -8,8 +8,8 @@ use sde_core::{
     ScoreModel,
 };
 
-use super::{Evolved, Setup};
-use crate::{Failure, Progress};
+use super::Setup;
+use crate::{Evolved, Failure, Progress};
 
 /// Times at which the backward process is measured, at most.
 const MEASUREMENTS: usize = 125;

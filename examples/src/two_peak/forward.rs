@@ -3,8 +3,8 @@
 use diffusion::{CumulantFlow, Evolution, FlowPoint, draw_rows};
 use sde_core::{ExactTransition, Forward, Noise, TimeGrid};
 
-use super::{Evolved, Setup, model};
-use crate::{Failure, Progress};
+use super::{Setup, model};
+use crate::{Evolved, Failure, Progress};
 
 /// Times at which the forward process is measured, after `t = 0`.
 const MEASUREMENTS: usize = 100;

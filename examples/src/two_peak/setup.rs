@@ -7,8 +7,7 @@ use std::sync::Arc;
 use sde_core::{GridError, NoiseSchedule, ParameterError, TimeGrid, VarianceExpanding, VariancePreserving};
 
 use super::PEAK_WIDTH;
-use super::{Evolved, Parts, PartsArgs};
-use crate::{Args, Failure, Results};
+use crate::{Args, Evolved, Failure, Parts, PartsArgs, Results};
 
 /// Noise level `V = Xi / f^2` above which a score is a straight line to all digits that matter, and below which
 /// the default grid spends its steps.
@@ -134,7 +133,7 @@ impl Setup {
         })
     }
 
-    /// Evolves a named ensemble of this run, see [`Parts::evolve`].
+    /// Evolves a named ensemble of this run, see [`Parts::make`].
     ///
     /// # Errors
     /// As there.
@@ -150,7 +149,7 @@ impl Setup {
             "{} {name}: seed {seed}, paper {paper}, load {load:?}, {data_points} data, {steps} steps",
             scheme.example
         );
-        self.parts.evolve(name, &settings, rows, evolve)
+        self.parts.make(name, &settings, (rows, 1), evolve)
     }
 
     /// An empty table of results that notes these settings.

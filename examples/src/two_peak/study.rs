@@ -3,10 +3,10 @@
 use diffusion::FlowPoint;
 
 use super::{
-    Backward, Learned, Parts, Setup, backward, controlled_file, curve_file, forward, kappa_rows,
-    law_cumulants, law_file, learn, model,
+    Backward, Learned, Setup, backward, controlled_file, curve_file, forward, kappa_rows, law_cumulants,
+    law_file, learn, model,
 };
-use crate::{Args, Failure, Results};
+use crate::{Args, Failure, Parts, Results};
 
 /// Streams of the seed, two for each process: its start and its noise.
 const LEARNED: u64 = 20;
