@@ -53,7 +53,8 @@ package:
 supply base='HEAD~1':
     cargo deny check
     cargo hack check --each-feature --exclude-features cuda,metal -p sde-core -p cumulants -p lattice-phi4 -p score-nets -p lattice-diffusion
-    cargo semver-checks --baseline-rev {{base}}
+    cargo semver-checks --baseline-rev {{base}} -p sde-core -p cumulants -p lattice-phi4 -p lattice-diffusion
+    cargo semver-checks --baseline-rev {{base}} -p score-nets --default-features
 
 # The oldest Rust that each crate declares; rustup installs it
 msrv:

@@ -241,3 +241,20 @@ fn the_step_is_found_for_an_acceptance() {
         assert!(test.normal(excess / error), "{found} for {target}");
     }
 }
+
+/// Clusters change signs alone, and report for how many of the sites.
+#[test]
+fn clusters_report_what_they_flip() {
+    let action = Phi4::new(Lattice::new(&[6, 4]).unwrap(), 0.2, 0.022).unwrap();
+    let mut chains = Chains::hot(&action, 20, 1.0, 3);
+    for update in [&SwendsenWang as &dyn Update, &Wolff { clusters: 1 }] {
+        let before = chains.fields.clone();
+        let acceptance = chains.run(&action, &[update], 1).acceptance[0];
+        assert!(before.iter().zip(&chains.fields).all(|(a, b)| a.abs() == b.abs()));
+        let flipped = before.iter().zip(&chains.fields).filter(|(a, b)| a != b).count();
+        assert!(
+            flipped > 0 && (acceptance - flipped as f64 / before.len() as f64).abs() < 1e-14,
+            "{acceptance}"
+        );
+    }
+}
