@@ -245,3 +245,23 @@ fn features_that_depend_on_each_other_need_a_ridge() {
     assert!((level.coefficients[0] / level.coefficients[1] - 1.0).abs() < 1e-6);
     assert!(matches!(fit(0.0).unwrap_err(), FitError::Dependent { noise: 1.0, .. }));
 }
+
+/// Sums are taken over 64 configurations at a time, the last ones of which may be fewer and odd: a change of any one of them changes the fit.
+#[test]
+fn every_configuration_counts() {
+    let action = Phi4::new(Lattice::new(&[4, 4]).unwrap(), 0.2, 0.022).unwrap();
+    let fields = ensemble(&action, 199);
+    let spectrum = Spectrum::of_ensemble(action.lattice(), 0.0, fields.view()).unwrap();
+    let config = FitConfig { features: vec![Feature::Power(3)], noise: vec![0.5], ridge: 1e-9, seed: 1 };
+    let fit = |fields: &Array2<f64>| {
+        let model = PerturbativeModel::fit(spectrum.clone(), fields.view(), Some(&action), &config).unwrap();
+        model.levels().to_vec()
+    };
+    let whole = fit(&fields);
+    assert_eq!(whole, fit(&fields));
+    for row in [0, 1, 63, 64, 65, 127, 128, 129, 197, 198] {
+        let mut changed = fields.clone();
+        changed.row_mut(row).mapv_inplace(|x| 1.5 * x);
+        assert_ne!(whole, fit(&changed), "{row}");
+    }
+}
