@@ -390,8 +390,7 @@ impl Sector {
                 };
                 let (f, d, both) =
                     (residual(force, force), residual(denoising, denoising), residual(force, denoising));
-                let least = (d - both) / (f + d - 2.0 * both);
-                *alpha = if least.is_finite() { least.clamp(0.0, 1.0) } else { 1.0 };
+                *alpha = least_variance(f, d, both);
             }
             (coefficients, right) = regress(&alpha);
         }
@@ -499,5 +498,35 @@ impl Work {
         for ((i, j), sums) in pairs(n).zip(sums) {
             add_products(&self.modes[i], &self.modes[j], sums);
         }
+    }
+}
+
+/// The `alpha` in `[0, 1]` at which `alpha a + (1 - alpha) b` varies least, of two numbers with variances `a` and `b` and a covariance; 1 if
+/// that is the same for all.
+fn least_variance(a: f64, b: f64, covariance: f64) -> f64 {
+    let alpha = (b - covariance) / (a + b - 2.0 * covariance);
+    if alpha.is_finite() { alpha.clamp(0.0, 1.0) } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_other_mixture_varies_less() {
+        for (a, b, covariance) in
+            [(1.0, 2.0, 0.5), (3.0, 0.4, -0.6), (0.2, 0.3, 0.24), (1.0, 4.0, 1.5), (4.0, 1.0, 1.5)]
+        {
+            let variance = |alpha: f64| {
+                let beta = 1.0 - alpha;
+                alpha * alpha * a + 2.0 * alpha * beta * covariance + beta * beta * b
+            };
+            let least = least_variance(a, b, covariance);
+            assert!(
+                (0..=1000).all(|i| variance(least) <= variance(f64::from(i) / 1000.0) + 1e-15),
+                "{least}"
+            );
+        }
+        assert_eq!(least_variance(0.7, 0.7, 0.7), 1.0);
     }
 }
