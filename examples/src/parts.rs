@@ -172,7 +172,7 @@ impl Parts {
                     parts.push((stored.share, stored.made));
                 }
                 parts.sort_by_key(|(share, _)| share.part());
-                Share::check_whole(parts.iter().map(|(share, _)| *share))?;
+                Share::check_whole(&parts.iter().map(|(share, _)| *share).collect::<Vec<_>>())?;
                 T::stitch(parts)
             }
         }

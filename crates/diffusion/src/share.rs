@@ -111,17 +111,14 @@ impl Share {
     ///
     /// # Errors
     /// [`ShareError::Order`] if a part is missing, doubled, or of another whole.
-    pub fn check_whole(parts: impl IntoIterator<Item = Self>) -> Result<(), ShareError> {
-        let mut parts = parts.into_iter();
-        let mut found = parts.next();
-        let first = found.unwrap_or(Self { shape: (0, 0), part: 0, parts: 1 });
-        let mut place = 0;
-        while place < first.parts || found.is_some() {
-            if found != Some(Self { part: place, ..first }) {
+    pub fn check_whole(parts: &[Self]) -> Result<(), ShareError> {
+        let (first, count) = (parts.first(), parts.first().map_or(1, |first| first.parts));
+        for place in 0..count.max(parts.len()) {
+            let found = parts.get(place);
+            if found.is_none() || found.copied() != first.map(|first| Self { part: place, ..*first }) {
                 let found = found.map_or("none".into(), |share| format!("{} of {}", share.part, share.parts));
-                return Err(ShareError::Order { place, found, parts: first.parts });
+                return Err(ShareError::Order { place, found, parts: count });
             }
-            (found, place) = (parts.next(), place + 1);
         }
         Ok(())
     }
@@ -131,8 +128,9 @@ impl Share {
     /// # Errors
     /// As [`check_whole`](Self::check_whole); [`ShareError::Times`], [`ShareError::Cut`].
     pub fn merge(parts: Vec<(Self, CumulantFlow)>) -> Result<CumulantFlow, ShareError> {
-        Self::check_whole(parts.iter().map(|(share, _)| *share))?;
-        let mut flows = parts.into_iter().map(|(_, flow)| flow);
+        let (shares, flows): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Self::check_whole(&shares)?;
+        let mut flows = flows.into_iter();
         let mut whole = flows.next().expect("there is a first");
         for flow in flows {
             whole.append(&flow)?;

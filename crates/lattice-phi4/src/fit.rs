@@ -18,7 +18,7 @@
 use crate::features::FeatureSpace;
 use crate::pairs::{PairFilter, PairTransform};
 use crate::perturbative::{Kernels, Means, sign};
-use crate::positive::Positive;
+use crate::regression::{Sector, Sums, pairs};
 use crate::{ConstraintPotential, Feature, Level, PerturbativeModel, Spectrum, SpectrumError};
 use multiversion::multiversion;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -157,47 +157,6 @@ struct Fit<'a> {
     orbit_count: usize,
 }
 
-/// Sums over configurations, of the vectors `x`, the features, `N_F` and `N_D`: all products for each orbit.
-#[derive(Clone)]
-struct Sums {
-    vectors: usize,
-    /// Of vectors `i <= j`, in the order of [`pairs`], by orbit.
-    products: Vec<f64>,
-    orbits: usize,
-    /// At zero momentum.
-    means: Vec<f64>,
-    largest: f64,
-}
-
-/// All `(i, j)` with `i <= j < n`.
-fn pairs(n: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..n).flat_map(move |j| (0..=j).map(move |i| (i, j)))
-}
-
-impl Sums {
-    fn add(mut self, other: &Self) -> Self {
-        self.products.iter_mut().zip(&other.products).for_each(|(a, b)| *a += b);
-        self.means.iter_mut().zip(&other.means).for_each(|(a, b)| *a += b);
-        self.largest = self.largest.max(other.largest);
-        self
-    }
-
-    fn place(&self, orbit: usize, i: usize, j: usize) -> usize {
-        let (i, j) = (i.min(j), i.max(j));
-        (j * (j + 1) / 2 + i) * self.orbits + orbit
-    }
-
-    fn product(&self, orbit: usize, i: usize, j: usize) -> f64 {
-        self.products[self.place(orbit, i, j)]
-    }
-
-    /// The same without what is linear in `x`.
-    fn rest(&self, orbit: usize, i: usize, j: usize) -> f64 {
-        let x = |i| self.product(orbit, 0, i);
-        self.product(orbit, i, j) - x(i) * x(j) / x(0)
-    }
-}
-
 /// `sums += a* b` for real and imaginary parts apart.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn add_products(a: &[Complex64], b: &[Complex64], sums: &mut [Complex64]) {
@@ -205,13 +164,6 @@ fn add_products(a: &[Complex64], b: &[Complex64], sums: &mut [Complex64]) {
         sum.re = a.re.mul_add(b.re, sum.re);
         sum.im = a.im.mul_add(b.im, sum.im);
     }
-}
-
-/// Coefficients that are found together.
-struct Sector {
-    orbits: std::ops::Range<usize>,
-    /// Places of the features that there are, among the vectors.
-    features: Vec<usize>,
 }
 
 impl<'a> Fit<'a> {
@@ -329,80 +281,6 @@ impl<'a> Fit<'a> {
     }
 }
 
-/// What the regression of a sector found.
-struct Solution {
-    coefficients: Vec<f64>,
-    condition: f64,
-    explained: f64,
-}
-
-impl Sector {
-    /// Leaves out features that are nothing here, or linear: with a rest of `least` or less.
-    fn new(
-        orbits: std::ops::Range<usize>,
-        features: usize,
-        sums: &Sums,
-        weights: &[f64],
-        least: f64,
-    ) -> Self {
-        let mut sector = Self { orbits, features: Vec::new() };
-        let rest = |i: usize| sector.sum(weights, |orbit| sums.rest(orbit, i, i));
-        sector.features = (1..=features).filter(|&i| rest(i) > least).collect();
-        sector
-    }
-
-    /// Regresses on the denoising target, or on the mixture of least variance, orbit by orbit.
-    fn solve(&self, sums: &Sums, weights: &[f64], equilibrium: bool, ridge: f64) -> Solution {
-        let (force, denoising) = (sums.vectors - 2, sums.vectors - 1);
-        let matrix: Vec<Vec<f64>> = self
-            .features
-            .iter()
-            .map(|&i| self.features.iter().map(|&j| self.sum(weights, |o| sums.rest(o, i, j))).collect())
-            .collect();
-        let matrix = Positive::new(&matrix, ridge);
-        let regress = |alpha: &[f64]| {
-            let target = |i: usize, o: usize| {
-                let alpha = alpha[o - self.orbits.start];
-                alpha * sums.rest(o, i, force) + (1.0 - alpha) * sums.rest(o, i, denoising)
-            };
-            let right: Vec<f64> =
-                self.features.iter().map(|&i| self.sum(weights, |o| target(i, o))).collect();
-            (matrix.solve(&right), right)
-        };
-        let mut alpha = vec![f64::from(u8::from(equilibrium)); self.orbits.len()];
-        let (mut coefficients, mut right) = regress(&alpha);
-        if equilibrium {
-            for (orbit, alpha) in self.orbits.clone().zip(&mut alpha) {
-                // Covariances of what the features leave of the two targets.
-                let residual = |a: usize, b: usize| {
-                    let linear = self.features.iter().zip(&coefficients);
-                    let once: f64 = linear
-                        .clone()
-                        .map(|(&i, c)| c * (sums.rest(orbit, i, a) + sums.rest(orbit, i, b)))
-                        .sum();
-                    let twice: f64 = linear
-                        .clone()
-                        .map(|(&i, c)| {
-                            linear.clone().map(|(&j, d)| c * d * sums.rest(orbit, i, j)).sum::<f64>()
-                        })
-                        .sum();
-                    sums.rest(orbit, a, b) - once + twice
-                };
-                let (f, d, both) =
-                    (residual(force, force), residual(denoising, denoising), residual(force, denoising));
-                *alpha = least_variance(f, d, both);
-            }
-            (coefficients, right) = regress(&alpha);
-        }
-        let explained = coefficients.iter().zip(&right).map(|(c, b)| c * b).sum();
-        Solution { condition: matrix.condition(), coefficients, explained }
-    }
-
-    fn sum(&self, weights: &[f64], of: impl Fn(usize) -> f64) -> f64 {
-        self.orbits.clone().map(|orbit| weights[orbit] * of(orbit)).sum()
-    }
-}
-
 /// Working memory for a pair of configurations.
 struct Work {
     space: FeatureSpace,
@@ -498,35 +376,5 @@ impl Work {
         for ((i, j), sums) in pairs(n).zip(sums) {
             add_products(&self.modes[i], &self.modes[j], sums);
         }
-    }
-}
-
-/// The `alpha` in `[0, 1]` at which `alpha a + (1 - alpha) b` varies least, of two numbers with variances `a` and `b` and a covariance; 1 if
-/// that is the same for all.
-fn least_variance(a: f64, b: f64, covariance: f64) -> f64 {
-    let alpha = (b - covariance) / (a + b - 2.0 * covariance);
-    if alpha.is_finite() { alpha.clamp(0.0, 1.0) } else { 1.0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_other_mixture_varies_less() {
-        for (a, b, covariance) in
-            [(1.0, 2.0, 0.5), (3.0, 0.4, -0.6), (0.2, 0.3, 0.24), (1.0, 4.0, 1.5), (4.0, 1.0, 1.5)]
-        {
-            let variance = |alpha: f64| {
-                let beta = 1.0 - alpha;
-                alpha * alpha * a + 2.0 * alpha * beta * covariance + beta * beta * b
-            };
-            let least = least_variance(a, b, covariance);
-            assert!(
-                (0..=1000).all(|i| variance(least) <= variance(f64::from(i) / 1000.0) + 1e-15),
-                "{least}"
-            );
-        }
-        assert_eq!(least_variance(0.7, 0.7, 0.7), 1.0);
     }
 }

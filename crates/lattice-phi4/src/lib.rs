@@ -78,6 +78,7 @@ mod powers;
 mod production;
 mod propagator;
 mod protocol;
+mod regression;
 mod rows;
 mod spectrum;
 mod sums;

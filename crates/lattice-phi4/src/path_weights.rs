@@ -144,16 +144,16 @@ impl<S: NoiseSchedule + Sync, M: ScoreModel + Sync> PathSampler<'_, S, M> {
         seed: u64,
     ) -> Result<WeightedFields, PathError> {
         self.check(target)?;
-        let start = rows.start * self.spectrum.lattice().volume();
+        let first_row = rows.start;
         let Self { spectrum, prior, process, grid } = self;
         let (schedule, top) = (&process.schedule, grid.start());
         let mut fields = prior.draw_rows(spectrum, schedule, top, rows, &Noise::new(seed, PRIOR));
         let mut log_weights = (-prior.log_density(spectrum, schedule, top, fields.view())).to_vec();
         let noise = Noise::new(seed, STEPS);
-        self.each_block(&mut fields, &mut log_weights, |first, mut x, log_weights| {
+        self.each_block(first_row, &mut fields, &mut log_weights, |first, mut x, log_weights| {
             let mut ancestral = Ancestral::new(spectrum);
             for step in grid.steps() {
-                let noise = noise.block(step.index as u64, start as u64 + first);
+                let noise = noise.block(step.index as u64, first);
                 ancestral.weighted_step(process, step, x.view_mut(), &noise, log_weights)?;
             }
             subtract_action(target, x.view(), log_weights);
@@ -202,7 +202,7 @@ impl<S: NoiseSchedule + Sync, M: ScoreModel + Sync> PathSampler<'_, S, M> {
         let mut log_weights = vec![0.0; x.nrows()];
         let noise = Noise::new(seed, RETRACED);
         let upwards: Vec<Step> = grid.steps().collect();
-        self.each_block(&mut x, &mut log_weights, |first, mut x, log_weights| {
+        self.each_block(0, &mut x, &mut log_weights, |first, mut x, log_weights| {
             subtract_action(target, x.view(), log_weights);
             let mut ancestral = Ancestral::new(spectrum);
             for &step in upwards.iter().rev() {
@@ -271,9 +271,11 @@ impl<S: NoiseSchedule + Sync, M: ScoreModel + Sync> PathSampler<'_, S, M> {
         }
     }
 
-    /// Gives blocks of rows, with the number of their first value, to `f` on all threads, and refuses weights that are no numbers.
+    /// Gives blocks of rows, the first of which is number `first_row` of all, with the number of their first value to `f` on all threads, and
+    /// refuses weights that are no numbers.
     fn each_block(
         &self,
+        first_row: usize,
         fields: &mut Array2<f64>,
         log_weights: &mut [f64],
         f: impl Fn(u64, BatchMut<'_>, &mut [f64]) -> Result<(), EvalError> + Sync,
@@ -288,12 +290,12 @@ impl<S: NoiseSchedule + Sync, M: ScoreModel + Sync> PathSampler<'_, S, M> {
             .enumerate()
             .map(|(index, (x, log_weights))| {
                 let x = BatchMut::from_shape((log_weights.len(), sites), x).expect("rows are whole");
-                f((index * block * sites) as u64, x, log_weights)
+                f(((first_row + index * block) * sites) as u64, x, log_weights)
             })
             .collect();
         results.into_iter().collect::<Result<(), _>>()?;
         match log_weights.iter().position(|log_weight| !log_weight.is_finite()) {
-            Some(row) => Err(PathError::NotFinite { row, log_weight: log_weights[row] }),
+            Some(row) => Err(PathError::NotFinite { row: first_row + row, log_weight: log_weights[row] }),
             None => Ok(()),
         }
     }
