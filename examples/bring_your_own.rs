@@ -1,21 +1,17 @@
 //! A target, a drift, a schedule, a net and an observer of your own: `cargo run --release --example bring_your_own`.
 //!
-//! A periodic chain of double wells: its ensemble by relaxation, a score learned from it, what that generates, and the weights
-//! that make it exact, all of it beside the transfer matrix.
+//! A periodic chain of double wells: relaxation, a score learned from it, and exact weights, beside the transfer matrix.
 
-use cumulants::Moments;
 use diffusion::{FlowLikelihood, LogWeights, Prior};
 use examples::{Args, Failure, Results, Row, check_writable, conclude, run};
-use ndarray::{Array2, ArrayView1, ArrayViewMut1, Axis, s};
-use score_nets::candle_core::{DType, Device, Result as Candle, Tensor};
-use score_nets::candle_nn::{AdamW, Linear, Module, Optimizer, VarBuilder, VarMap, linear};
-use sde_core::{
-    Batch, BatchMut, Coefficients, DensityFlow, DifferenceTrace, Drift, EvalError, Noise, NoiseSchedule,
-    NormalSource, Observer, ScoreModel, StochasticHeun, Target, TimeGrid, Transition, integrate,
-};
+use ndarray::{Array2, ArrayView1, ArrayViewMut1, Axis};
+use rand::{Rng, SeedableRng};
+use score_nets::candle_core::{Device, Result as Candle, Tensor, Var};
+use score_nets::candle_nn::{AdamW, Optimizer};
+use sde_core::{Batch, BatchMut, Coefficients, Drift, EvalError, NoiseSchedule, ScoreModel, Target};
+use sde_core::{DensityFlow, DifferenceTrace, Noise, StochasticHeun, TimeGrid, Transition, integrate};
 
 const SITES: usize = 8;
-const BATCH: usize = 64;
 const KAPPA_2: f64 = 0.9; // of a site, about
 
 fn neighbours(x: ArrayView1<'_, f64>, i: usize) -> f64 {
@@ -37,73 +33,63 @@ impl Target for Chain {
     }
     fn force(&self, x: Batch<'_>, mut out: BatchMut<'_>) {
         for ((row, i), f) in out.indexed_iter_mut() {
-            let y = x[(row, i)];
-            *f = neighbours(x.row(row), i) - 2.0 * y * (2.0 * y * y - 1.0);
+            *f = neighbours(x.row(row), i) + x[(row, i)] * (2.0 - 4.0 * x[(row, i)].powi(2));
         }
     }
 }
 
-/// The drift: relaxation `dx = -m dS/dx dt + sqrt(2 m) dW` with mobility `m`.
-struct Relaxation(f64);
-
-impl Drift for Relaxation {
-    fn drift(&self, x: Batch<'_>, _t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
-        Chain.force(x, out.view_mut());
-        out *= self.0;
+/// The drift: relaxation `dx = -dS/dx dt + sqrt(2) dW`.
+impl Drift for Chain {
+    fn drift(&self, x: Batch<'_>, _t: f64, out: BatchMut<'_>) -> Result<(), EvalError> {
+        self.force(x, out);
         Ok(())
     }
     fn strength(&self, _t: f64) -> f64 {
-        (2.0 * self.0).sqrt()
+        std::f64::consts::SQRT_2
     }
 }
 
-/// The schedule: `Xi(t) = a t^3`.
+/// The schedule: `Xi(t) = 100 t^3`.
 #[derive(Clone, Copy)]
-struct Cubic(f64);
+struct Cubic;
 
 impl NoiseSchedule for Cubic {
     fn coefficients(&self, t: f64) -> Coefficients {
-        Coefficients { rate: 0.0, strength: (3.0 * self.0).sqrt() * t }
+        Coefficients { rate: 0.0, strength: 300f64.sqrt() * t }
     }
     fn transition(&self, s: f64, t: f64) -> Transition {
-        Transition { mean_factor: 1.0, variance: self.0 * (t - s) * (t * t + t * s + s * s) }
+        Transition { mean_factor: 1.0, variance: 100.0 * (t - s) * (t * t + t * s + s * s) }
     }
 }
 
 /// The net: the same layers for every site, which see it, its neighbours and the noise, on top of the Gaussian score.
-struct SiteNet([Linear; 3], Cubic);
+struct SiteNet([Var; 3]);
 
 impl SiteNet {
-    /// The score with noise of its own for every row.
-    fn forward(&self, x: Batch<'_>, noise: &[f64]) -> Candle<Tensor> {
-        let mut inputs = Vec::new();
-        for ((row, i), y) in x.indexed_iter() {
-            let v = KAPPA_2 + noise[row];
-            inputs.extend([y / v, neighbours(x.row(row), i) / v, v.ln()].map(|input| input as f32));
-        }
-        let (inputs, [a, b, c]) = (Tensor::from_vec(inputs, (x.len(), 3), &Device::Cpu)?, &self.0);
-        let hidden = b.forward(&a.forward(&inputs)?.silu()?)?.silu()?;
-        (c.forward(&hidden)? - inputs.narrow(1, 0, 1)?)?.reshape(x.dim())
+    fn forward(&self, x: Batch<'_>, noise: impl Fn(usize) -> f64) -> Candle<Tensor> {
+        let inputs = x.indexed_iter().flat_map(|((row, i), y)| {
+            let v = KAPPA_2 + noise(row);
+            [y / v, neighbours(x.row(row), i) / v, v.ln(), 1.0]
+        });
+        let (inputs, [a, b, c]) = (Tensor::from_iter(inputs, &Device::Cpu)?.reshape(((), 4))?, &self.0);
+        let last = inputs.matmul(a)?.silu()?.matmul(b)?.silu()?.matmul(c)?;
+        (last - inputs.narrow(1, 0, 1)?)?.reshape(x.dim())
     }
 
     /// Denoising score matching: `s score = -z` on average, at 64 levels of noise at once.
-    fn train(fields: &Array2<f64>, schedule: Cubic, steps: usize) -> Candle<Self> {
-        let vars = VarMap::new();
-        let part = |name| VarBuilder::from_varmap(&vars, DType::F32, &Device::Cpu).pp(name);
-        let layers = [linear(3, 32, part("a"))?, linear(32, 32, part("b"))?, linear(32, 1, part("c"))?];
-        let (net, mut adam) = (Self(layers, schedule), AdamW::new_lr(vars.all_vars(), 0.0)?);
-        let noise: Vec<f64> = (1..=BATCH).map(|i| schedule.0 * (i as f64 / BATCH as f64).powi(6)).collect();
-        let s = Array2::from_shape_fn((BATCH, SITES), |(i, _)| noise[i].sqrt());
-        let tensor =
-            |x: Array2<f64>| Tensor::from_iter(x.iter().map(|x| *x as f32), &Device::Cpu)?.reshape(x.dim());
-        for step in 0..steps {
-            let first = step % (fields.nrows() / BATCH) * BATCH;
-            let mut z = Array2::zeros((BATCH, SITES));
-            Noise::new(1, 3).block(step as u64, 0).fill(0, z.as_slice_mut().expect("it is new"));
-            let x = &s * &z + fields.slice(s![first..first + BATCH, ..]);
-            let wrong = ((net.forward(x.view(), &noise)? * tensor(s.clone())?)? + tensor(z)?)?;
-            adam.set_learning_rate(5e-3 * (1.0 - step as f64 / steps as f64));
-            adam.backward_step(&wrong.sqr()?.mean_all()?)?;
+    fn train(fields: &Array2<f64>, steps: usize, seed: u64) -> Candle<Self> {
+        let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
+        let mut normals =
+            |shape| Array2::from_shape_simple_fn(shape, || rng.sample(rand_distr::StandardNormal));
+        let tensor = |x: &Array2<f64>| Tensor::from_iter(x.iter().copied(), &Device::Cpu)?.reshape(x.dim());
+        let mut layer = |m: usize, n| Var::from_tensor(&tensor(&(normals((m, n)) / (m as f64).sqrt()))?);
+        let net = Self([layer(4, 32)?, layer(32, 32)?, layer(32, 1)?]);
+        let mut adam = AdamW::new_lr(net.0.to_vec(), 2e-3)?;
+        let s = Array2::from_shape_fn((64, SITES), |(i, _)| 10.0 * ((i + 1) as f64 / 64.0).powi(3));
+        for clean in fields.exact_chunks((64, SITES)).into_iter().cycle().take(steps) {
+            let z = normals((64, SITES));
+            let score = net.forward((&s * &z + clean).view(), |row| s[(row, 0)].powi(2))?;
+            adam.backward_step(&((score * tensor(&s)?)? + tensor(&z)?)?.sqr()?.mean_all()?)?;
         }
         Ok(net)
     }
@@ -111,20 +97,9 @@ impl SiteNet {
 
 impl ScoreModel for SiteNet {
     fn score(&self, x: Batch<'_>, t: f64, mut out: BatchMut<'_>) -> Result<(), EvalError> {
-        let noise = vec![self.1.transition(0.0, t).variance; x.nrows()];
-        let score = self.forward(x, &noise).and_then(|score| score.flatten_all()?.to_vec1::<f32>());
-        out.iter_mut().zip(score.map_err(EvalError::new)?).for_each(|(out, s)| *out = f64::from(s));
+        let score = self.forward(x, |_| Cubic.transition(0.0, t).variance).and_then(|s| s.to_vec2::<f64>());
+        out.iter_mut().zip(score.map_err(EvalError::new)?.concat()).for_each(|(out, s)| *out = s);
         Ok(())
-    }
-}
-
-/// The observer, of a chain as it relaxes: the mean square of the field after every step.
-#[derive(Default)]
-struct MeanSquare(Vec<f64>);
-
-impl Observer for MeanSquare {
-    fn observe(&mut self, _step: usize, _t: f64, x: Batch<'_>) {
-        self.0.push(x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64);
     }
 }
 
@@ -143,34 +118,26 @@ fn work(args: &Args) -> Result<(), Failure> {
     let (seed, rows) = (args.common.seed, args.trajectories.unwrap_or(20_000).max(1000));
     let mut results = Results::new("bring_your_own", seed).setting("trajectories", rows);
     let (phi2, ln_z) = exact();
-    let squares = |x: &Array2<f64>| x.map_axis(Axis(1), |x| x.dot(&x) / SITES as f64).to_vec();
-    let plain = |source: &str, x: &Array2<f64>| {
-        let moments = Moments::<2>::of(&squares(x));
-        let error = (moments.cumulant(2) / x.nrows() as f64).sqrt();
-        Row::new("phi2", source, moments.mean(), error).exact(phi2)
+    // The observer: the mean square of the field as it relaxes.
+    let mut watch = |step: usize, _t: f64, x: Batch<'_>| {
+        if step.is_multiple_of(200) {
+            let value = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
+            results.push(Row::new("phi2", &format!("relaxing, step {step}"), value, 0.0));
+        }
     };
-
-    let (mut fields, mut watch) = (Array2::zeros((rows, SITES)), MeanSquare::default());
-    let (grid, noise) = (TimeGrid::uniform(0.0, 5.0, 1000)?, Noise::new(seed, 0));
-    let (process, mut rule) = (Relaxation(2.0), StochasticHeun::default());
-    integrate(&process, &mut rule, &grid, fields.view_mut(), 0, &noise, &mut watch)?;
-    for step in (0..1000).step_by(200) {
-        results.push(Row::new("phi2", &format!("relaxing, step {step}"), watch.0[step], 0.0));
-    }
-    results.push(plain("relaxation", &fields));
-
-    let schedule = Cubic(100.0);
-    let net = SiteNet::train(&fields, schedule, args.steps.unwrap_or(4000))?;
-    let (prior, noise) = (Prior::Matched { kappa_2: KAPPA_2 }, Noise::new(seed, 1));
-    let flow = DensityFlow { schedule, score: DifferenceTrace::new(net, 1e-2)? };
+    let (mut fields, mut rule) = (Array2::zeros((rows, SITES)), StochasticHeun::default());
+    let (grid, noise) = (TimeGrid::uniform(0.0, 10.0, 1000)?, Noise::new(seed, 0));
+    integrate(&Chain, &mut rule, &grid, fields.view_mut(), 0, &noise, &mut watch)?;
+    let net = SiteNet::train(&fields, args.steps.unwrap_or(4000), seed)?;
+    let prior = Prior::Matched { kappa_2: KAPPA_2 };
+    let start = prior.draw(&Cubic, 1.0, rows / 4, SITES, &Noise::new(seed, 1));
+    let flow = DensityFlow { schedule: Cubic, score: DifferenceTrace::new(net, 1e-2)? };
     let likelihood = FlowLikelihood { flow, prior_time: 1.0, tolerance: 1e-4.into() };
-    let start = prior.draw(&schedule, 1.0, rows / 4, SITES, &noise);
-    let generated = likelihood.generate(start, |x| prior.log_density(&schedule, 1.0, x))?;
-    results.push(plain("generated", &generated.fields));
-
+    let generated = likelihood.generate(start, |x| prior.log_density(&Cubic, 1.0, x))?;
     let weights = LogWeights::new(generated.log_weights(&Chain))?;
     weights.tail().check()?;
-    let (mean, z) = (weights.derived(&squares(&generated.fields), 1, |mean| mean[0])?, weights.ln_mean());
+    let squares = generated.fields.map_axis(Axis(1), |x| x.dot(&x) / SITES as f64).to_vec();
+    let (mean, z) = (weights.derived(&squares, 1, |mean| mean[0])?, weights.ln_mean());
     results.push(Row::new("phi2", "weighted", mean.value, mean.error).exact(phi2));
     results.push(Row::new("ln_z", "weighted", z.value, z.error).exact(ln_z));
     results.push(Row::new("ess_per_configuration", "weighted", weights.efficiency(), 0.0));
