@@ -6,8 +6,8 @@
 
 use lattice_phi4::{
     Chains, DualAveraging, FourierHmc, Hmc, Lattice, Leap, Measurements, Metropolis, Observable,
-    Overrelaxation, Phi4, Primary, Spectrum, SwendsenWang, Update, Wolff,
-    ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis},
+    Overrelaxation, Phi4, Spectrum, SwendsenWang, Update, Wolff,
+    ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, aview1},
 };
 use sde_core::{EulerMaruyama, Langevin, Noise, TimeGrid, integrate};
 use statrs::function::erf::erfc;
@@ -22,16 +22,12 @@ fn simulate(action: &Phi4, schedule: &[&dyn Update], chains: usize, sweeps: u64)
     let mut sums = Array2::zeros((chains.fields.nrows(), 3));
     for _ in 0..sweeps {
         chains.run(action, schedule, 1);
-        let mut measured = Measurements::new(action.lattice());
-        measured.extend(chains.fields.view());
-        let quantities = [Primary::Power(2), Primary::Power(4), Primary::M2];
-        for (mut sums, quantity) in sums.columns_mut().into_iter().zip(quantities) {
-            sums += &measured.series(quantity);
+        for (mut sums, field) in sums.rows_mut().into_iter().zip(chains.fields.rows()) {
+            let [m, m2, m4] = field.iter().fold([0.0; 3], |[a, b, c], &x| [a + x, b + x * x, c + x.powi(4)]);
+            sums += &aview1(&[m2, m4, m * m]);
         }
     }
-    sums /= sweeps as f64;
-    sums.column_mut(2).mapv_inplace(|m2| m2 * action.lattice().volume() as f64);
-    sums
+    sums / (sweeps * action.lattice().volume() as u64) as f64
 }
 
 /// Mean and error of independent numbers.
