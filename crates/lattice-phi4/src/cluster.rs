@@ -7,15 +7,15 @@
 //! Magnitudes do not change: another update must go with it.
 
 use crate::Phi4;
-use crate::update::{Draws, Report, Update};
+use crate::update::{Draws, Report, Update, chain_by_chain};
 use rand::Rng;
-use sde_core::{BatchMut, values_mut};
+use sde_core::BatchMut;
 use serde::{Deserialize, Serialize};
 
-/// Wolff's update: clusters are grown from random sites and flipped, until as many sites were flipped as there are, on
-/// average over many updates one sweep's worth. For a ferromagnet, `hopping >= 0`.
+/// Wolff's update: clusters are grown from random sites and flipped. For a ferromagnet, `hopping >= 0`.
 ///
-/// The number of clusters is fixed beforehand, which detailed balance asks for.
+/// Their number is fixed beforehand, which detailed balance asks for. With about a volume over the mean size of a cluster, an update
+/// flips as many sites as there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wolff {
     /// Clusters in one update.
@@ -38,7 +38,7 @@ impl Update for Wolff {
     fn update(
         &self,
         action: &Phi4,
-        mut fields: BatchMut<'_>,
+        fields: BatchMut<'_>,
         draws: &Draws,
         reports: &mut [Report],
         _scratch: &mut Vec<f64>,
@@ -47,8 +47,7 @@ impl Update for Wolff {
         let (table, degree) = (action.neighbour_table(), 2 * action.lattice().dimension());
         let coupling = -4.0 * action.hopping();
         let mut stack = Vec::with_capacity(sites);
-        for (chain, field) in values_mut(&mut fields).chunks_exact_mut(sites).enumerate() {
-            let mut generator = draws.generator(chain);
+        chain_by_chain(fields, draws, reports, |field, generator| {
             let mut flipped = 0_usize;
             for _ in 0..self.clusters {
                 let seed = generator.random_range(0..sites);
@@ -60,15 +59,15 @@ impl Update for Wolff {
                     let x = -field[site];
                     for &there in &table[site * degree..(site + 1) * degree] {
                         let there = there as usize;
-                        if bond(coupling, x, field[there], &mut generator) {
+                        if bond(coupling, x, field[there], generator) {
                             field[there] = -field[there];
                             stack.push(there);
                         }
                     }
                 }
             }
-            reports[chain] = Report { acceptance: flipped as f64 / sites as f64, energy_error: 0.0 };
-        }
+            flipped as f64 / sites as f64
+        });
     }
 }
 
@@ -77,7 +76,7 @@ impl Update for SwendsenWang {
     fn update(
         &self,
         action: &Phi4,
-        mut fields: BatchMut<'_>,
+        fields: BatchMut<'_>,
         draws: &Draws,
         reports: &mut [Report],
         _scratch: &mut Vec<f64>,
@@ -86,14 +85,13 @@ impl Update for SwendsenWang {
         let (table, degree) = (action.neighbour_table(), 2 * action.lattice().dimension());
         let coupling = -4.0 * action.hopping();
         let mut parents: Vec<u32> = Vec::with_capacity(sites);
-        for (chain, field) in values_mut(&mut fields).chunks_exact_mut(sites).enumerate() {
-            let mut generator = draws.generator(chain);
+        chain_by_chain(fields, draws, reports, |field, generator| {
             parents.clear();
             parents.extend(0..sites as u32);
             for site in 0..sites {
                 // Forward bonds: every bond once.
                 for &there in table[site * degree..(site + 1) * degree].iter().step_by(2) {
-                    if bond(coupling, field[site], field[there as usize], &mut generator) {
+                    if bond(coupling, field[site], field[there as usize], generator) {
                         let (a, b) = (root(&mut parents, site as u32), root(&mut parents, there));
                         parents[a.max(b) as usize] = a.min(b);
                     }
@@ -110,8 +108,8 @@ impl Update for SwendsenWang {
                     flipped += 1;
                 }
             }
-            reports[chain] = Report { acceptance: flipped as f64 / sites as f64, energy_error: 0.0 };
-        }
+            flipped as f64 / sites as f64
+        });
     }
 }
 

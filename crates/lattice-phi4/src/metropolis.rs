@@ -1,9 +1,9 @@
 //! Local updates: one site after another.
 
-use crate::update::{Draws, Report, Update};
+use crate::update::{Draws, Report, Update, chain_by_chain};
 use crate::{Phi4, Phi4Error};
 use rand::Rng;
-use sde_core::{BatchMut, values_mut};
+use sde_core::BatchMut;
 use serde::{Deserialize, Serialize};
 
 /// One sweep of Metropolis updates: every site in turn is offered `phi + width u`, with `u` uniform between -1 and 1, some
@@ -29,14 +29,13 @@ impl Update for Metropolis {
     fn update(
         &self,
         action: &Phi4,
-        mut fields: BatchMut<'_>,
+        fields: BatchMut<'_>,
         draws: &Draws,
         reports: &mut [Report],
         _scratch: &mut Vec<f64>,
     ) {
         let sites = action.lattice().volume();
-        for (chain, field) in values_mut(&mut fields).chunks_exact_mut(sites).enumerate() {
-            let mut generator = draws.generator(chain);
+        chain_by_chain(fields, draws, reports, |field, generator| {
             let mut accepted = 0_usize;
             for site in 0..sites {
                 let local = action.at_site(site, field);
@@ -52,8 +51,7 @@ impl Update for Metropolis {
                 }
                 field[site] = x;
             }
-            let acceptance = accepted as f64 / (sites * self.hits) as f64;
-            reports[chain] = Report { acceptance, energy_error: 0.0 };
-        }
+            accepted as f64 / (sites * self.hits) as f64
+        });
     }
 }

@@ -8,9 +8,9 @@
 
 use crate::Phi4;
 use crate::phi4::SiteAction;
-use crate::update::{Draws, Report, Update};
+use crate::update::{Draws, Report, Update, chain_by_chain};
 use rand::Rng;
-use sde_core::{BatchMut, values_mut};
+use sde_core::BatchMut;
 
 /// One sweep of reflections about the minimum of each site's action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,14 +38,13 @@ impl Update for Overrelaxation {
     fn update(
         &self,
         action: &Phi4,
-        mut fields: BatchMut<'_>,
+        fields: BatchMut<'_>,
         draws: &Draws,
         reports: &mut [Report],
         _scratch: &mut Vec<f64>,
     ) {
         let sites = action.lattice().volume();
-        for (chain, field) in values_mut(&mut fields).chunks_exact_mut(sites).enumerate() {
-            let mut generator = draws.generator(chain);
+        chain_by_chain(fields, draws, reports, |field, generator| {
             let mut accepted = 0_usize;
             for site in 0..sites {
                 let local = action.at_site(site, field);
@@ -57,8 +56,8 @@ impl Update for Overrelaxation {
                     accepted += 1;
                 }
             }
-            reports[chain] = Report { acceptance: accepted as f64 / sites as f64, energy_error: 0.0 };
-        }
+            accepted as f64 / sites as f64
+        });
     }
 }
 

@@ -80,6 +80,20 @@ pub trait Update: Sync {
     );
 }
 
+/// Updates a block chain by chain: `one` takes a field and the generator of its chain, and tells how much it accepted.
+pub(crate) fn chain_by_chain(
+    mut fields: BatchMut<'_>,
+    draws: &Draws,
+    reports: &mut [Report],
+    mut one: impl FnMut(&mut [f64], &mut Pcg64) -> f64,
+) {
+    let sites = fields.ncols();
+    let fields = values_mut(&mut fields).chunks_exact_mut(sites);
+    for (chain, (field, report)) in fields.zip(reports).enumerate() {
+        *report = Report { acceptance: one(field, &mut draws.generator(chain)), energy_error: 0.0 };
+    }
+}
+
 /// `K` pieces of `size` values each, with arbitrary contents, each at the start of a cache line.
 pub fn pieces<const K: usize>(scratch: &mut Vec<f64>, size: usize) -> [&mut [f64]; K] {
     let whole_lines = size.next_multiple_of(LINE);

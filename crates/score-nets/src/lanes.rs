@@ -93,10 +93,10 @@ pub(crate) fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f3
     lanes.iter().sum::<f32>() + rest
 }
 
-/// The sum of partial sums, halves first.
+/// The sum of partial sums, halves first; `N` is a power of two.
 #[inline(always)]
-fn total(mut sums: [f32; SUMS]) -> f32 {
-    let mut half = SUMS / 2;
+pub(crate) fn total<const N: usize>(mut sums: [f32; N]) -> f32 {
+    let mut half = N / 2;
     while half > 0 {
         for lane in 0..half {
             sums[lane] += sums[lane + half];

@@ -13,6 +13,7 @@
 
 #![expect(clippy::inline_always, reason = "must be compiled with the instruction set of its caller")]
 
+use crate::lanes;
 use crate::math::exp;
 use multiversion::multiversion;
 
@@ -45,21 +46,8 @@ pub(super) fn mean_deviations(x: &[f32], variance: &[f32], references: &[f32], e
                 }
             }
         }
-        *out = fold(sum) / fold(total);
+        *out = lanes::total(sum) / lanes::total(total);
     }
-}
-
-/// Adds the lanes in pairs, halves first.
-#[inline(always)]
-fn fold(mut lanes: [f32; LANES]) -> f32 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
 }
 
 #[cfg(test)]
