@@ -165,22 +165,27 @@ fn langevin_dynamics_of_the_sde_core() {
 /// `E[exp(-dH)] = 1`, and the acceptance is `erfc( sqrt(E[dH]) / 2 )`.
 #[test]
 fn energy_errors_obey_their_identities() {
-    let test = Comparisons::of(6);
+    let test = Comparisons::of(8);
     let action = Phi4::new(Lattice::new(&[32, 32]).unwrap(), 0.25, 0.022).unwrap();
-    for (leap, length, steps) in
-        [(Leap::Leapfrog, 1.5, 5), (Leap::Omelyan, 1.5, 3), (Leap::ForceGradient, 1.0, 1)]
-    {
-        let hmc = Hmc::new(length, steps, leap).unwrap();
+    let hmc = |length, steps, leap| Hmc::new(length, steps, leap).unwrap();
+    let accelerated = FourierHmc::new(1.0, 4, &Spectrum::free(action.lattice(), 0.2).unwrap()).unwrap();
+    let updates: [(&str, &dyn Update); 4] = [
+        ("leapfrog", &hmc(1.5, 5, Leap::Leapfrog)),
+        ("2MN", &hmc(1.5, 3, Leap::Omelyan)),
+        ("force gradient", &hmc(1.0, 1, Leap::ForceGradient)),
+        ("Fourier acceleration", &accelerated),
+    ];
+    for (name, update) in updates {
         let mut chains = Chains::hot(&action, 64, 1.0, seed(3));
         // From a hot start the long steps under test would be refused for ever.
         chains.run(&action, &[&Hmc::new(1.0, 15, Leap::Omelyan).unwrap()], 200);
-        let summary = chains.run(&action, &[&hmc], 1000);
+        let summary = chains.run(&action, &[update], 1000);
         let errors = &summary.energy_errors;
         let count = errors.len() as f64;
         let mean = errors.iter().map(|e| (-e).exp()).sum::<f64>() / count;
         let variance = errors.iter().map(|e| ((-e).exp() - mean).powi(2)).sum::<f64>() / count;
         // dH of successive trajectories is nearly uncorrelated.
-        assert!(test.normal((mean - 1.0) / (variance / count).sqrt()), "{leap:?}: {mean}");
+        assert!(test.normal((mean - 1.0) / (variance / count).sqrt()), "{name}: {mean}");
         // Both sides of the law have errors, and move together: an error of their difference from parts of the history.
         let difference = |errors: ArrayView2<'_, f64>| {
             let accepted = errors.mapv(|e| (-e).exp().min(1.0)).mean().unwrap();
@@ -188,9 +193,9 @@ fn energy_errors_obey_their_identities() {
         };
         let parts: Array1<f64> = errors.axis_chunks_iter(Axis(0), 20).map(difference).collect();
         let (law, error) = self::mean(parts.view());
-        assert!(test.student(law / error, parts.len() as f64 - 1.0), "{leap:?}: {law}({error})");
+        assert!(test.student(law / error, parts.len() as f64 - 1.0), "{name}: {law}({error})");
         let found = summary.acceptance[0];
-        assert!(found > 0.4 && found < 0.995, "{found}");
+        assert!(found > 0.4 && found < 0.995, "{name}: {found}");
     }
 }
 
