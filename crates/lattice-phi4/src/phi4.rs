@@ -263,6 +263,14 @@ mod tests {
         (Phi4::new(lattice, 0.31, 0.17).unwrap(), x)
     }
 
+    #[test]
+    fn masses_and_couplings_have_their_dimensions() {
+        let physical = KineticCouplings { mass_squared: 2.0, quartic: 8.0 };
+        for (dimension, quartic) in [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 16.0)] {
+            assert_eq!(physical.at_spacing(0.5, dimension), KineticCouplings { mass_squared: 0.5, quartic });
+        }
+    }
+
     /// The definition, over forward neighbours.
     #[test]
     fn the_action_is_the_sum_over_sites_and_bonds() {

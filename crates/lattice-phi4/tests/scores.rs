@@ -233,6 +233,30 @@ fn the_whitened_flow_of_a_gaussian_stands_still() {
     assert!((found - exact).iter().all(|d| d.abs() < 1e-11));
 }
 
+/// Whitened by one Gaussian, about a mean, the flow of another is still its own, `x_p(s) = x_p(s_0) sqrt((G + s^2) / (G + s_0^2))`; the
+/// error of Heun's rule falls with the square of the step.
+#[test]
+fn the_whitened_flow_of_another_gaussian_is_exact() {
+    let lattice = Lattice::new(&[4, 6]).unwrap();
+    let target = Spectrum::free(&lattice, 0.2).unwrap();
+    let orbits = lattice_phi4::Orbits::new(&lattice).len();
+    let other = Spectrum::new(&lattice, 0.7, vec![0.5; orbits]).unwrap();
+    let score = SpectralScore::new(&target, Edm::new(20.0).unwrap());
+    let (floor, top) = (0.1, 30_f64.ln());
+    let [of_target, flow] = [&target, &other].map(|by| WhitenedFlow::new(by, score.clone(), floor));
+    let x = noise(3, 24, 5);
+    // The ratio of widths is a whitening and its opposite.
+    let exact = of_target.fields(of_target.whitened(x.view(), top).view(), 0.0);
+    let errors = [50, 100].map(|steps| {
+        let mut u = flow.whitened(x.view(), top);
+        let grid = TimeGrid::uniform(top, 0.0, steps).unwrap();
+        integrate(&flow, &mut Heun::default(), &grid, u.view_mut(), 0, &Noise::new(0, 0), &mut ()).unwrap();
+        (flow.fields(u.view(), 0.0) - &exact).iter().fold(0.0, |largest, d| d.abs().max(largest))
+    });
+    assert!(errors[1] < 1e-3, "{errors:?}");
+    assert!((errors[0] / errors[1] - 4.0).abs() < 0.4, "{errors:?}");
+}
+
 #[test]
 fn bad_fits_are_refused() {
     let lattice = Lattice::new(&[4, 4]).unwrap();
@@ -254,6 +278,38 @@ fn bad_fits_are_refused() {
         Spectrum::of_ensemble(&lattice, 0.0, Array2::zeros((4, 16)).view()),
         Err(SpectrumError::NotPositive { momentum: vec![0, 0], value: 0.0 })
     );
+}
+
+/// `G(0) = V E (m - M)^2`, whatever `M`.
+#[test]
+fn the_zero_mode_moves_about_the_mean() {
+    let lattice = Lattice::new(&[4, 6]).unwrap();
+    let fields = noise(5, 24, 1);
+    for mean in [0.7, -0.2] {
+        let spectrum = Spectrum::of_ensemble(&lattice, mean, fields.view()).unwrap();
+        let magnetisation = fields.mean_axis(Axis(1)).unwrap();
+        let exact = 24.0 * magnetisation.mapv(|m| (m - mean).powi(2)).mean().unwrap();
+        assert!((spectrum.variances()[0] - exact).abs() < 1e-13 * exact);
+    }
+}
+
+/// What lies between two models has the levels of the one that reaches further, on whichever side it is.
+#[test]
+fn models_in_between_reach_as_far_as_either() {
+    let lattice = Lattice::new(&[4, 4]).unwrap();
+    let fit = |hopping, noise: Vec<f64>| {
+        let fields = ensemble(&Phi4::new(lattice.clone(), hopping, 0.022).unwrap(), 100);
+        let spectrum = Spectrum::of_ensemble(&lattice, 0.0, fields.view()).unwrap();
+        let config = FitConfig { features: vec![Feature::Power(3)], noise, ridge: 1e-9, seed: 1 };
+        PerturbativeModel::fit(spectrum, fields.view(), None, &config).unwrap()
+    };
+    let (short, long) = (vec![0.3, 0.6], vec![0.2, 0.8, 1.6]);
+    for [below, above] in [[&short, &long], [&long, &short]] {
+        let [a, b] = [fit(0.15, below.clone()), fit(0.2, above.clone())];
+        let between = PerturbativeModel::interpolated(&[(0.15, &a), (0.2, &b)], 0.18).unwrap();
+        let levels: Vec<f64> = between.levels().iter().map(|level| level.noise).collect();
+        assert_eq!(levels, long);
+    }
 }
 
 /// One feature has three unknowns at zero momentum: its coefficient, the linear part and the mean.
