@@ -288,3 +288,29 @@ fn mass_from_ratio(ratio: GammaEstimate) -> Result<GammaEstimate, ChainError> {
         ..ratio
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `cosh ln 2 = 5/4`, where the slope of the inverse is `1 / sinh ln 2 = 4/3`.
+    #[test]
+    fn errors_follow_the_slope() {
+        let ratio = GammaEstimate {
+            value: 1.25,
+            error: 0.3,
+            error_of_error: 0.03,
+            tau_int: 0.7,
+            tau_int_error: 0.1,
+            window: 3,
+            bias: -0.06,
+            measurements: 100,
+        };
+        let mass = mass_from_ratio(ratio).unwrap();
+        let found = [mass.value, mass.error, mass.error_of_error, mass.bias];
+        let expected = [2_f64.ln(), 0.4, 0.04, -0.08];
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-15), "{found:?}");
+        assert_eq!((mass.tau_int, mass.window, mass.measurements), (0.7, 3, 100));
+        assert_eq!(mass_from_ratio(GammaEstimate { value: 1.0, ..ratio }), Err(ChainError::Function));
+    }
+}
