@@ -67,6 +67,12 @@ pub enum NpyError {
     /// The file ends within its header.
     #[error("header: the file ends within it")]
     Truncated,
+    /// The header is longer than that of any ensemble.
+    #[error("header: expected at most {LONGEST} bytes, found {found}")]
+    TooLong {
+        /// Its length.
+        found: usize,
+    },
     /// The header is not the dictionary that NumPy writes.
     #[error("header: expected the keys descr, fortran_order and shape, found {found:?}")]
     Dictionary {
@@ -126,7 +132,10 @@ pub(crate) fn read_header(mut file: impl Read) -> io::Result<Result<(Header, Vec
     }
     let length = bytes[8..].iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte));
     let start = bytes.len();
-    if length > LONGEST || !more(length, &mut bytes)? {
+    if length > LONGEST {
+        return Ok(Err(NpyError::TooLong { found: length }));
+    }
+    if !more(length, &mut bytes)? {
         return Ok(Err(NpyError::Truncated));
     }
     let text = String::from_utf8_lossy(&bytes[start..]);
@@ -240,6 +249,16 @@ mod tests {
         for length in 0..header.len() {
             assert_eq!(read_header(&header[..length]).unwrap(), Err(NpyError::Truncated));
         }
+        // Padding as NumPy's own, up to a limit.
+        let padded = |length: usize| {
+            let mut file = b"\x93NUMPY\x02\x00".to_vec();
+            file.extend((length as u32).to_le_bytes());
+            file.extend_from_slice(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }");
+            file.resize(12 + length, b' ');
+            read_header(&file[..]).unwrap().map(|(header, _)| header.shape)
+        };
+        assert_eq!(padded(LONGEST), Ok(vec![1]));
+        assert_eq!(padded(LONGEST + 1), Err(NpyError::TooLong { found: LONGEST + 1 }));
         assert!(matches!(read_header(&b"PK\x03\x04 zip.."[..]).unwrap(), Err(NpyError::Magic { .. })));
     }
 }
