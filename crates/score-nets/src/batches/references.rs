@@ -11,8 +11,6 @@
 //! Averaged over sets this is `E[x_0 | x]`, so the target is unbiased for any size of `R`, and its scatter is
 //! smaller. For even data every `r` stands for `+r` and `-r`.
 
-#![expect(clippy::inline_always, reason = "must be compiled with the instruction set of its caller")]
-
 use crate::lanes;
 use crate::math::exp;
 use multiversion::multiversion;
