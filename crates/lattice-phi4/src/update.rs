@@ -88,9 +88,9 @@ pub(crate) fn chain_by_chain(
     mut one: impl FnMut(&mut [f64], &mut Pcg64) -> f64,
 ) {
     let sites = fields.ncols();
-    let fields = values_mut(&mut fields).chunks_exact_mut(sites);
-    for (chain, (field, report)) in fields.zip(reports).enumerate() {
-        *report = Report { acceptance: one(field, &mut draws.generator(chain)), energy_error: 0.0 };
+    for (chain, field) in values_mut(&mut fields).chunks_exact_mut(sites).enumerate() {
+        let acceptance = one(field, &mut draws.generator(chain));
+        reports[chain] = Report { acceptance, energy_error: 0.0 };
     }
 }
 

@@ -36,8 +36,8 @@ fn asked_for() -> Option<u64> {
     env::var("KILLED_RUNS").ok().and_then(|runs| runs.parse().ok())
 }
 
-/// Runs the child in a folder of its own, kills it twice, lets it end, and hands the folder to `check`, so many times: a few, or
-/// `KILLED_RUNS`. The first folder is that of a run which is not killed.
+/// Runs the child in a folder of its own, kills it twice, or once if it ends before the second, lets it end, and hands the folder to
+/// `check`, so many times: a few, or `KILLED_RUNS`. The first folder is that of a run which is not killed.
 pub(crate) fn killed_runs(few: u64, check: impl Fn(&Path)) {
     let runs = asked_for().unwrap_or(few);
     let unbroken = tempfile::tempdir().expect("a folder");
@@ -77,6 +77,7 @@ pub(crate) fn killed_runs(few: u64, check: impl Fn(&Path)) {
             check(folder.path());
         }
     }
+    assert!(kills >= runs, "only {kills} kills in {runs} runs");
     println!("{runs} of {runs} runs with {kills} kills end as the unbroken one");
 }
 
