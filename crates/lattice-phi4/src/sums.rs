@@ -7,7 +7,7 @@ use multiversion::multiversion;
 
 /// Powers of the field that are summed.
 pub(crate) const POWERS: usize = 8;
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 /// Values in one partial sum: the sums over blocks grow no longer than the blocks.
 const BLOCK: usize = 2048;
 
@@ -88,7 +88,7 @@ pub(crate) fn bond_sums(a: &[f64], b: &[f64]) -> [f64; 2] {
 /// Sums the lanes as a balanced tree.
 #[expect(clippy::inline_always, reason = "must be compiled with the instruction set of its caller")]
 #[inline(always)]
-fn fold(mut lanes: [f64; LANES]) -> f64 {
+pub(crate) fn fold(mut lanes: [f64; LANES]) -> f64 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {

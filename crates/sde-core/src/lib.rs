@@ -27,6 +27,7 @@
 //! 8. [`DensityPropagator`]: the law of a whole chain, a [`NormalMixture`] after every step, with no sampling
 //!    error.
 //! 9. [`Communicator`]: processes that share the work, with the same results for any number of them.
+//! 10. [`math`]: an exponential function that vectorises and rounds the same on every machine.
 //!
 //! ```
 //! use sde_core::ndarray::Array2;
@@ -58,7 +59,6 @@ mod drift;
 mod error;
 mod grid;
 mod integrator;
-mod math;
 mod mixture;
 mod mixture_score;
 mod noise;
@@ -73,6 +73,7 @@ mod two_peak;
 mod update;
 
 pub mod gaussian;
+pub mod math;
 
 pub use batch::{Batch, BatchMut, values, values_mut};
 pub use communicator::{Communicator, Solo, Threads, share};
