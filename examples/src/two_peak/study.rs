@@ -69,9 +69,12 @@ pub fn study(setup: &Setup, args: &Args) -> Result<Option<Study>, Failure> {
     curve_file(&file("backward_learned"), &found.points)?;
     curve_file(&file("backward_exact"), &exact.points)?;
     law_file(&file("density_learned"), &found.law)?;
-    controlled_file(&file("controlled_learned"), &found.controlled)?;
-    controlled_file(&file("controlled_exact"), &exact.controlled)?;
     law_file(&file("density_exact"), &exact.law)?;
+    for (name, run) in [("controlled_learned", &found), ("controlled_exact", &exact)] {
+        if !run.controlled.is_empty() {
+            controlled_file(&file(name), &run.controlled)?;
+        }
+    }
     for (trajectories, points) in &runs {
         curve_file(&file(&format!("forward_{trajectories}")), points)?;
     }
