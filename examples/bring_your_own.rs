@@ -115,7 +115,7 @@ fn exact() -> (f64, f64) {
 
 fn work(args: &Args) -> Result<(), Failure> {
     check_writable(args.common.out())?;
-    let (seed, rows) = (args.common.seed, args.trajectories.unwrap_or(20_000).max(1000));
+    let (seed, rows) = (args.common.seed, args.trajectories.unwrap_or(20_000));
     let mut results = Results::new("bring_your_own", seed).setting("trajectories", rows);
     let (phi2, ln_z) = exact();
     // The observer: the mean square of the field as it relaxes.

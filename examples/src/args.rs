@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Command;
+use cumulants::LEAF;
 
 use crate::output::Output;
 
@@ -80,7 +81,7 @@ pub struct Args {
     pub steps: Option<usize>,
 
     /// Trajectories of each process
-    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = with_errors, allow_negative_numbers = true)]
     pub trajectories: Option<usize>,
 
     /// Run at the paper's scale (10^5, 10^6 and 10^7 trajectories)
@@ -109,6 +110,15 @@ pub struct NotACount;
 /// For anything but a whole number of at least one.
 pub fn positive(word: &str) -> Result<usize, NotACount> {
     NonZeroUsize::from_str(word).map(NonZeroUsize::get).map_err(|_| NotACount)
+}
+
+/// Errors are those between bins, of [`LEAF`] trajectories at least.
+#[derive(Debug, thiserror::Error)]
+#[error("must be a whole number of at least {}: errors are those between groups of {LEAF}", 2 * LEAF)]
+struct TooFewForErrors;
+
+fn with_errors(word: &str) -> Result<usize, TooFewForErrors> {
+    word.parse().ok().filter(|&count| count >= 2 * LEAF).ok_or(TooFewForErrors)
 }
 
 /// One of several jobs that do a part of the work each: `2/5` is the third of five.
@@ -166,13 +176,13 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let args = parse(
-            "--seed 7 --threads 2 --out here --load net.pt --steps 50 --trajectories 1000 --full --paper --json \
+            "--seed 7 --threads 2 --out here --load net.pt --steps 50 --trajectories 5000 --full --paper --json \
              --quiet",
         )
         .unwrap();
         assert!(args.common.json && args.common.quiet);
         assert_eq!((args.common.seed, args.common.threads), (7, Some(2)));
-        assert_eq!((args.steps, args.trajectories), (Some(50), Some(1000)));
+        assert_eq!((args.steps, args.trajectories), (Some(50), Some(5000)));
         assert_eq!((args.common.out(), args.load.as_deref()), (Path::new("here"), Some(Path::new("net.pt"))));
         assert!(args.full && args.paper);
     }
@@ -180,12 +190,14 @@ mod tests {
     #[test]
     fn bad_counts_are_refused_by_name_and_value() {
         for option in ["--threads", "--steps", "--trajectories"] {
+            let least = if option == "--trajectories" { "at least 2048" } else { "at least 1" };
             for value in ["0", "-3", "many", "1.5"] {
                 let message = parse(&format!("{option} {value}")).unwrap_err().to_string();
                 assert!(message.contains(option) && message.contains(&format!("'{value}'")), "{message}");
-                assert!(message.contains("at least 1"), "{message}");
+                assert!(message.contains(least), "{message}");
             }
         }
+        assert!(parse("--trajectories 2047").is_err() && parse("--trajectories 2048").is_ok());
         assert!(parse("--seed -1").unwrap_err().to_string().contains("--seed"));
     }
 
