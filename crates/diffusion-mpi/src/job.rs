@@ -5,6 +5,7 @@
 )]
 
 use crate::World;
+use examples::chain;
 use sde_core::Communicator;
 use std::error::Error;
 use std::process::ExitCode;
@@ -29,13 +30,7 @@ pub fn run(program: impl FnOnce(&World) -> Result<(), Box<dyn Error>>) -> ExitCo
     let Err(error) = program(&world) else {
         return ExitCode::SUCCESS;
     };
-    eprint!("error on rank {}: {error}", world.rank());
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprint!(": {error}");
-        cause = error.source();
-    }
-    eprintln!();
+    eprintln!("error on rank {}: {}", world.rank(), chain(&*error));
     world.abort(1)
 }
 
@@ -48,7 +43,7 @@ pub fn finish(
     work: impl FnOnce() -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     let failure = if world.is_first() { work().err() } else { None };
-    let message = failure.map_or(String::new(), |error| error.to_string());
+    let message = failure.map_or(String::new(), |error| chain(&*error));
     match String::from_utf8_lossy(&world.broadcast(message.as_bytes())) {
         message if message.is_empty() => Ok(()),
         message => Err(message.into()),

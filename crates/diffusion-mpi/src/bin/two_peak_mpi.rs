@@ -7,6 +7,7 @@
 use clap::{Parser, ValueEnum};
 use diffusion::{CumulantFlow, Evolution, FlowPoint, Prior, Share, draw_rows, gather_flow};
 use diffusion_mpi::World;
+use examples::write_json;
 use sde_core::{
     ChurnHeun, Communicator, ExactTransition, Forward, Noise, Reverse, TimeGrid, TwoPeak, VarianceExpanding,
 };
@@ -66,7 +67,7 @@ fn work(world: &World, options: &Options) -> Result<(), Box<dyn Error>> {
 
     diffusion_mpi::finish(world, || {
         if let Some(file) = &options.out {
-            std::fs::write(file, serde_json::to_vec(&points)?)?;
+            write_json(file, &points)?;
         }
         let end = points.last().ok_or("nothing was measured")?;
         for order in [2, 4, 6, 8] {

@@ -16,7 +16,7 @@ fn alone(trajectories: usize, steps: usize, seed: u64) -> Vec<u8> {
     Evolution::new(&process, &ExactTransition::default(), &grid, Noise::new(seed, 1))
         .run(x.view_mut(), &mut flow)
         .unwrap();
-    serde_json::to_vec(&flow.points()).unwrap()
+    [serde_json::to_vec_pretty(&flow.points()).unwrap(), b"\n".to_vec()].concat()
 }
 
 #[test]
