@@ -147,25 +147,30 @@ impl ConstraintPotential {
             let [score, slope] = self.slopes(x);
             return ZeroModePosterior { mean: x, variance: 0.0, score, slope };
         }
+        // In units of the noise from `x`, which do not cancel where there is little of it.
         let support = SUPPORT * self.largest;
         // Where all of the reach lies outside, the end of the support is all there is.
-        let low = (x - REACH * s).max(-support).min((1.0 - 1e-3) * support);
-        let high = (x + REACH * s).min(support).max((1e-3 - 1.0) * support);
+        let low = ((-support - x) / s).max(-REACH).min(((1.0 - 1e-3) * support - x) / s);
+        let high = ((support - x) / s).min(REACH).max(((1e-3 - 1.0) * support - x) / s);
         let [mean, variance] = moments(&self.coefficients, self.largest, [low, high], x, s);
         let s2 = s * s;
-        ZeroModePosterior { mean, variance, score: (mean - x) / s2, slope: (variance / s2 - 1.0) / s2 }
+        ZeroModePosterior {
+            mean: s.mul_add(mean, x),
+            variance: variance * s2,
+            score: mean / s,
+            slope: (variance - 1.0) / s2,
+        }
     }
 }
 
-/// Mean and variance of the density `exp( -U(a) - (x - a)^2 / 2 s^2 )` on an interval, by the midpoint rule.
+/// Mean and variance of `(a - x) / s` with the density `exp( -U(a) - (a - x)^2 / 2 s^2 )`, on an interval of it, by the midpoint rule.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn moments(coefficients: &[f64], largest: f64, [low, high]: [f64; 2], x: f64, s: f64) -> [f64; 2] {
-    let width = (high - low) / NODES as f64;
-    let (unit, deviation) = (largest.recip(), s.recip());
-    let [mut nodes, mut squares, mut exponents] = [[0.0; NODES]; 3];
+    let (width, unit) = ((high - low) / NODES as f64, largest.recip());
+    let [mut nodes, mut squares, mut exponents, mut weights] = [[0.0; NODES]; 4];
     for i in 0..NODES {
         nodes[i] = (i as f64 + 0.5).mul_add(width, low);
-        let u = nodes[i] * unit;
+        let u = s.mul_add(nodes[i], x) * unit;
         squares[i] = u * u;
     }
     for c in coefficients.iter().rev() {
@@ -174,17 +179,14 @@ fn moments(coefficients: &[f64], largest: f64, [low, high]: [f64; 2], x: f64, s:
         }
     }
     let mut top = [f64::NEG_INFINITY; LANES];
-    for (exponents, nodes) in
-        exponents.as_chunks_mut::<LANES>().0.iter_mut().zip(nodes.as_chunks::<LANES>().0)
-    {
+    let pieces = exponents.as_chunks_mut::<LANES>().0.iter_mut().zip(nodes.as_chunks::<LANES>().0);
+    for (exponents, nodes) in pieces {
         for lane in 0..LANES {
-            let distance = (x - nodes[lane]) * deviation;
-            exponents[lane] = (-0.5 * distance).mul_add(distance, exponents[lane]);
+            exponents[lane] = (-0.5 * nodes[lane]).mul_add(nodes[lane], exponents[lane]);
             top[lane] = top[lane].max(exponents[lane]);
         }
     }
     let top = top.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    let mut weights = [0.0; NODES];
     for i in 0..NODES {
         weights[i] = exp(exponents[i] - top);
     }
@@ -364,6 +366,23 @@ mod tests {
     fn what_is_no_distribution_has_no_potential() {
         for amplitudes in [&[][..], &[0.0, 0.0], &[1.0, f64::NAN], &[f64::INFINITY]] {
             assert_eq!(ConstraintPotential::fit(amplitudes), None);
+        }
+    }
+
+    /// Little noise is nearly none, however little.
+    #[test]
+    fn little_noise_does_not_cancel() {
+        for x in [0.0, 3.0, -17.0, 33.0] {
+            let exact = two_peaks().posterior(x, 0.0);
+            for s in [1e-3, 1e-5, 1e-7, 1e-9, 1e-11] {
+                let found = two_peaks().posterior(x, s);
+                assert!(
+                    (found.score - exact.score).abs() < s * s + 1e-14 / s,
+                    "{x}, {s}: {found:?} {exact:?}"
+                );
+                let slope = (found.slope - exact.slope).abs();
+                assert!(slope < s * s + 1e-14 / (s * s), "{x}, {s}: {found:?} {exact:?}");
+            }
         }
     }
 
