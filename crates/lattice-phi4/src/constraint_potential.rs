@@ -25,8 +25,9 @@ const MOST: usize = 8;
 const SUPPORT: f64 = 1.25;
 /// Nodes over the support in fits.
 const FINE: usize = 2000;
-/// Nodes of an integral over the posterior, a multiple of [`LANES`].
+/// Nodes of an integral over the posterior.
 const NODES: usize = 96;
+const _: () = assert!(NODES.is_multiple_of(LANES), "sums are over whole pieces");
 /// Where the integrals over the posterior end, in standard deviations of the noise.
 const REACH: f64 = 8.5;
 
@@ -147,9 +148,9 @@ impl ConstraintPotential {
             let [score, slope] = self.slopes(x);
             return ZeroModePosterior { mean: x, variance: 0.0, score, slope };
         }
-        // In units of the noise from `x`, which do not cancel where there is little of it.
         let support = SUPPORT * self.largest;
-        // Where all of the reach lies outside, the end of the support is all there is.
+        // From `x` in units of the noise: of little noise `a - x` would be a difference of nearly equal numbers. Where all of the
+        // reach lies outside, the end of the support is all there is.
         let low = ((-support - x) / s).max(-REACH).min(((1.0 - 1e-3) * support - x) / s);
         let high = ((support - x) / s).min(REACH).max(((1e-3 - 1.0) * support - x) / s);
         let [mean, variance] = moments(&self.coefficients, self.largest, [low, high], x, s);
